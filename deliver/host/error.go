@@ -1,0 +1,38 @@
+package host
+
+// Kind tells errors apart that a caller acts on or names.
+type Kind string
+
+// The kinds of errors of a Server.
+const (
+	KindDigest      Kind = "digest"      // the build is not what its record says
+	KindUnsafe      Kind = "unsafe"      // a tar entry leaves the release, or is no file, directory or link
+	KindSpace       Kind = "space"       // no bytes or inodes left
+	KindMissing     Kind = "missing"     // no such release here
+	KindService     Kind = "service"     // the service manager refused or failed
+	KindNotRunning  Kind = "not-running" // the service ended
+	KindCrashLoop   Kind = "crash-loop"  // the service was restarted by its manager meanwhile
+	KindBadAnswer   Kind = "bad-answer"  // it answers, but not well
+	KindNoAnswer    Kind = "no-answer"   // nothing answers by the deadline
+	KindOldRelease  Kind = "old-release" // the process that answers runs from another release
+	KindHook        Kind = "hook"        // a hook failed
+	KindProtocol    Kind = "protocol"    // the two sides do not understand each other
+	KindUnreachable Kind = "unreachable" // no connection, or it broke
+	KindHostKey     Kind = "host-key"    // unknown, changed or revoked
+	KindAuth        Kind = "auth"        // the server refused the keys
+)
+
+// Error is an error of a Server. It crosses the wire whole.
+type Error struct {
+	Kind    Kind   `json:"kind"`
+	Message string `json:"message"`
+	Hint    string `json:"hint,omitempty"` // what to do
+}
+
+// Error says what failed and what to do.
+func (e *Error) Error() string {
+	if e.Hint == "" {
+		return e.Message
+	}
+	return e.Message + "; " + e.Hint
+}

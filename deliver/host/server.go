@@ -1,0 +1,131 @@
+// Package host is all that can happen on a server: a release received,
+// verified, switched to, restarted, checked, pruned and remembered.
+package host
+
+import (
+	"context"
+	"io"
+	"time"
+
+	"deliver/release"
+)
+
+// Place is where an app lives on a server.
+type Place struct {
+	App  string `json:"app"`
+	Root string `json:"root"` // DELIVER_TO; a leading ~ or ~user is a home directory there
+	// SharedPaths are linked from Root/shared into every release.
+	SharedPaths []string `json:"shared_paths,omitempty"`
+}
+
+// Server is one server as a rollout uses it. Local is this machine; the remote
+// package has the same over SSH; Dry passes on only what looks.
+//
+// Every method obeys its context's deadline. A method that fails leaves the
+// server as it was, or complete: `current` never points to anything but a
+// complete, verified release, whenever the process or the machine dies.
+// An error that a caller acts on is an *Error with a Kind.
+type Server interface {
+	// Look reports the server's state and changes nothing.
+	Look(ctx context.Context, service Service) (State, error)
+	// Receive turns build, a zstd-compressed tar, into a complete and inactive
+	// release. A release that is already there, whole, with the same digest
+	// costs nothing and build is not read. progress gets the compressed
+	// bytes taken so far; it may be nil.
+	Receive(ctx context.Context, rec release.Record, build io.Reader, progress func(int64)) (Receipt, error)
+	// Switch points `current` to the release id and reports what it
+	// pointed to. An empty id takes `current` away: it undoes the first delivery.
+	Switch(ctx context.Context, id string) (Switched, error)
+	// Restart restarts the service; one that was not running is started.
+	Restart(ctx context.Context, service Service) error
+	// Check waits until the app is healthy in release id, or says by its Kind why not.
+	Check(ctx context.Context, health Health, service Service, id string) (Checked, error)
+	// Hook runs the executable .deliver/hooks/NAME of release id, if there is one.
+	Hook(ctx context.Context, name, id string, env map[string]string) (output string, err error)
+	// Record appends to the server's history.
+	Record(ctx context.Context, entry Entry) error
+	// Prune removes old releases: failed ones first, then the oldest, until
+	// keep good ones are left. It never removes the current one or its predecessor.
+	Prune(ctx context.Context, keep int) (removed []string, err error)
+	// Close ends the connection, if there is one.
+	Close() error
+}
+
+// State is what Look found.
+type State struct {
+	Hostname   string           `json:"hostname"`
+	User       string           `json:"user"`
+	OS         string           `json:"os"`
+	Arch       string           `json:"arch"`
+	Root       string           `json:"root"`               // Place.Root, expanded
+	Current    string           `json:"current,omitempty"`  // release id, empty before the first delivery
+	Since      time.Time        `json:"since,omitzero"`     // when current was switched to
+	Releases   []release.Record `json:"releases,omitempty"` // complete ones, oldest first
+	FreeBytes  uint64           `json:"free_bytes"`
+	FreeInodes uint64           `json:"free_inodes"`
+	Service    ServiceState     `json:"service"`
+	History    []Entry          `json:"history,omitempty"` // the newest few, oldest first
+	Version    string           `json:"version"`           // of deliver on the server
+}
+
+// ServiceState is what the service manager says.
+type ServiceState struct {
+	Manager string `json:"manager"`
+	Known   bool   `json:"known"` // the manager knows a service of this name
+	Running bool   `json:"running"`
+	PID     int    `json:"pid,omitempty"`
+	Detail  string `json:"detail,omitempty"` // the manager's own words
+}
+
+// Service says how an app is restarted.
+type Service struct {
+	Manager string `json:"manager"`           // systemd, runit, supervisor, none, or "" to find out
+	Name    string `json:"name"`              // unit, service directory or program; usually the app
+	Command string `json:"command,omitempty"` // RESTART_CMD, run by sh in current; wins over Manager
+}
+
+// Health says how an app proves that it is well. With none of URL, Port and
+// Command set, a running service is all that is asked for.
+type Health struct {
+	URL      string        `json:"url,omitempty"`     // asked on the server itself; 2xx and 3xx are good
+	Port     int           `json:"port,omitempty"`    // a TCP connection is good
+	Command  string        `json:"command,omitempty"` // run by sh in current; exit 0 is good
+	Rise     int           `json:"rise"`              // good answers in a row
+	Interval time.Duration `json:"interval"`          // between two questions
+	Timeout  time.Duration `json:"timeout"`           // of one question
+	Deadline time.Duration `json:"deadline"`          // of the whole check
+}
+
+// Receipt is what Receive did.
+type Receipt struct {
+	Already bool  `json:"already"` // the release was there
+	Bytes   int64 `json:"bytes"`   // compressed bytes read
+	Files   int64 `json:"files"`
+}
+
+// Switched is what Switch did.
+type Switched struct {
+	Previous string `json:"previous,omitempty"` // release id; empty: there was none
+}
+
+// Checked is what Check saw.
+type Checked struct {
+	Answers int           `json:"answers"` // questions asked
+	Took    time.Duration `json:"took"`
+	PID     int           `json:"pid,omitempty"` // of the process that answered, where it could be seen
+	// Proven says that the answering process was seen to run from the release.
+	Proven bool   `json:"proven"`
+	Detail string `json:"detail,omitempty"`
+}
+
+// Entry is one line of a server's history.
+type Entry struct {
+	Time     time.Time `json:"time"`
+	Run      string    `json:"run"`    // the delivery's id
+	Action   string    `json:"action"` // push, rollback, install
+	Release  string    `json:"release"`
+	Previous string    `json:"previous,omitempty"`
+	Result   string    `json:"result"` // healthy, failed, rolled back
+	By       string    `json:"by,omitempty"`
+	Why      string    `json:"why,omitempty"`
+}

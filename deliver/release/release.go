@@ -1,0 +1,24 @@
+// Package release holds the words for what is delivered: a release's id and
+// its record.
+package release
+
+import "time"
+
+// Record says what a release is and where it came from. It travels with the
+// build, lies beside it on each server and in the store.
+type Record struct {
+	ID       string    `json:"id"` // one path segment; Jenkins' BUILD_TAG where there is one
+	App      string    `json:"app"`
+	Version  string    `json:"version,omitempty"` // the tag, or what git describe says
+	Commit   string    `json:"commit,omitempty"`  // full object name
+	Branch   string    `json:"branch,omitempty"`
+	Sequence int64     `json:"sequence,omitempty"` // grows with each build of a job; 0: unknown
+	BuildTag string    `json:"build_tag,omitempty"`
+	BuildURL string    `json:"build_url,omitempty"`
+	Job      string    `json:"job,omitempty"`
+	SHA256   string    `json:"sha256"`          // of the uncompressed tar, hex
+	Size     int64     `json:"size"`            // of the uncompressed tar, bytes
+	Files    int64     `json:"files,omitempty"` // entries of the tar
+	Created  time.Time `json:"created"`
+	By       string    `json:"by,omitempty"`
+}
