@@ -1,0 +1,72 @@
+# The README's two commands are `make demo` and `make test`.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+PREFIX  ?= /usr/local
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+TOOLS   := $(CURDIR)/.cache/bin
+MODULES := deliver autobuilder
+SCRIPTS := $(shell git ls-files 2>/dev/null | xargs -r grep -lE '^\#!(/usr/bin/env bash|/bin/bash|/bin/sh)' 2>/dev/null)
+TESTENV := PATH="$(TOOLS):$(PATH)"
+
+export CGO_ENABLED ?= 0
+LDFLAGS := -s -w -X main.version=$(VERSION)
+
+.PHONY: help
+help: ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+.PHONY: build
+build: ## static binaries of deliver and autobuilder into bin/
+	@mkdir -p bin
+	cd deliver && go build -trimpath -ldflags '$(LDFLAGS)' -o ../bin/deliver ./cmd/deliver
+	cd autobuilder && go build -trimpath -ldflags '$(LDFLAGS)' -o ../bin/autobuilder ./cmd/autobuilder
+
+.PHONY: demo
+demo: build ## one push to three servers, shown for real; ends in a table
+	lab/requirements --install demo
+	lab/demo
+
+.PHONY: demo-down
+demo-down: ## end what the demo left running; nothing of it stays
+	lab/demo down
+
+.PHONY: test
+test: ## everything: lint, unit, contract and end-to-end tests with the real parts
+	lab/requirements --install test
+	$(MAKE) --no-print-directory lint build unit e2e
+
+.PHONY: unit
+unit: ## unit and contract tests of both modules, with the race detector
+	lab/test unit
+
+.PHONY: e2e
+e2e: ## the main job, from the push to the servers, with the embedded Jenkins and a real Hudson
+	lab/test e2e
+
+.PHONY: lint
+lint: ## golangci-lint (with the rules of the import graph) and shellcheck
+	lab/requirements --install lint
+	@for m in $(MODULES); do echo "lint $$m"; (cd $$m && $(TESTENV) golangci-lint run ./...) || exit 1; done
+	shellcheck -x $(SCRIPTS)
+
+.PHONY: bench
+bench: ## benchmarks; each prints a ratio against a peer in the same run
+	@for m in $(MODULES); do (cd $$m && $(TESTENV) go test -run '^$$' -bench . -benchmem ./...) || exit 1; done
+
+FUZZTIME ?= 20s
+.PHONY: fuzz
+fuzz: ## each fuzz test for FUZZTIME (20s)
+	lab/test fuzz $(FUZZTIME)
+
+.PHONY: install
+install: build ## binaries and job templates under PREFIX (/usr/local); DESTDIR is honoured
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/autobuilder
+	install -m 755 bin/deliver bin/autobuilder $(DESTDIR)$(PREFIX)/bin/
+	rm -rf $(DESTDIR)$(PREFIX)/share/autobuilder/jenkins-jobs
+	cp -R jenkins-jobs $(DESTDIR)$(PREFIX)/share/autobuilder/jenkins-jobs
+
+.PHONY: clean
+clean: ## bin/ and .cache/ (tools, the servers' base tree)
+	@if [ -x lab/demo ] && [ -d .cache ]; then lab/demo down; fi
+	rm -rf bin .cache
