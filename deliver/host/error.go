@@ -20,6 +20,7 @@ const (
 	KindUnreachable Kind = "unreachable" // no connection, or it broke
 	KindHostKey     Kind = "host-key"    // unknown, changed or revoked
 	KindAuth        Kind = "auth"        // the server refused the keys
+	KindFailed      Kind = "failed"      // anything else: a disk error, no permission
 )
 
 // Error is an error of a Server. It crosses the wire whole.

@@ -1,0 +1,106 @@
+package host
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+
+	"deliver/release"
+)
+
+// Client is a Server whose operations happen at the far side of sessions,
+// where Serve runs. Each operation opens one session and closes it.
+type Client struct {
+	place Place
+	open  func(context.Context) (Session, error)
+}
+
+var _ Server = (*Client)(nil)
+
+// NewClient returns the Server for place at the far side of what open gives.
+func NewClient(place Place, open func(context.Context) (Session, error)) *Client {
+	return &Client{place: place, open: open}
+}
+
+// Look reports the server's state and changes nothing.
+func (c *Client) Look(ctx context.Context, service Service) (State, error) {
+	return ask[State](ctx, c, opLook, lookArgs{Service: service}, build{})
+}
+
+// Receive sends the build, if the far side asks for it.
+func (c *Client) Receive(ctx context.Context, rec release.Record, r io.Reader, progress func(int64)) (Receipt, error) {
+	return ask[Receipt](ctx, c, opReceive, receiveArgs{Record: rec}, build{r, progress})
+}
+
+// Switch points `current` to the release id.
+func (c *Client) Switch(ctx context.Context, id string) (Switched, error) {
+	return ask[Switched](ctx, c, opSwitch, switchArgs{ID: id}, build{})
+}
+
+// Restart restarts the service.
+func (c *Client) Restart(ctx context.Context, service Service) error {
+	_, err := ask[nothing](ctx, c, opRestart, restartArgs{Service: service}, build{})
+	return err
+}
+
+// Check waits until the app is healthy in release id.
+func (c *Client) Check(ctx context.Context, health Health, service Service, id string) (Checked, error) {
+	return ask[Checked](ctx, c, opCheck, checkArgs{Health: health, Service: service, ID: id}, build{})
+}
+
+// Hook runs a hook of release id.
+func (c *Client) Hook(ctx context.Context, name, id string, env map[string]string) (string, error) {
+	res, err := ask[hookResult](ctx, c, opHook, hookArgs{Name: name, ID: id, Env: env}, build{})
+	if err != nil {
+		return "", err
+	}
+	if res.Failed != nil {
+		return res.Output, res.Failed
+	}
+	return res.Output, nil
+}
+
+// Record appends to the server's history.
+func (c *Client) Record(ctx context.Context, entry Entry) error {
+	_, err := ask[nothing](ctx, c, opRecord, historyArgs{Entry: entry}, build{})
+	return err
+}
+
+// Prune removes old releases.
+func (c *Client) Prune(ctx context.Context, keep int) ([]string, error) {
+	return ask[[]string](ctx, c, opPrune, pruneArgs{Keep: keep}, build{})
+}
+
+// Close does nothing: a Client keeps nothing open.
+func (c *Client) Close() error { return nil }
+
+// build is what is sent after a request, and who is told of it.
+type build struct {
+	r        io.Reader
+	progress func(int64)
+}
+
+func ask[T any](ctx context.Context, c *Client, op string, args any, b build) (T, error) {
+	var result T
+	req := Request{V: wireVersion, Op: op, Timeout: timeLeft(ctx), Place: c.place}
+	var err error
+	if req.Args, err = json.Marshal(args); err != nil {
+		return result, fmt.Errorf("%s: encode the request: %w", op, err)
+	}
+	session, err := c.open(ctx)
+	if err != nil {
+		return result, fmt.Errorf("%s: %w", op, err)
+	}
+	answer, err := Call(ctx, session, req, b.r, b.progress)
+	if err != nil {
+		return result, err
+	}
+	if len(answer) == 0 {
+		return result, nil
+	}
+	if err := json.Unmarshal(answer, &result); err != nil {
+		return result, notUnderstood(op, answer, err)
+	}
+	return result, nil
+}

@@ -1,0 +1,106 @@
+package host
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"time"
+
+	"deliver/release"
+)
+
+// wireVersion grows when a request of the old form would be misunderstood.
+const wireVersion = 1
+
+// The operations of a Request.
+const (
+	opLook    = "look"
+	opReceive = "receive"
+	opSwitch  = "switch"
+	opRestart = "restart"
+	opCheck   = "check"
+	opHook    = "hook"
+	opRecord  = "record"
+	opPrune   = "prune"
+)
+
+// Request is the one line that a session starts with. After the line of
+// "receive" comes the build, when the far side has asked for it with its
+// first progress line, until end of input.
+type Request struct {
+	V  int    `json:"v"`
+	Op string `json:"op"` // look, receive, switch, restart, check, hook, record or prune
+	// Timeout is what was left of the caller's deadline; zero: it had none.
+	Timeout time.Duration   `json:"timeout,omitempty"`
+	Place   Place           `json:"place"`
+	Args    json.RawMessage `json:"args,omitempty"`
+}
+
+// Reply is one line of an answer: any number with Progress, then one with
+// either OK or Error. A line that sets nothing is an OK without a result.
+type Reply struct {
+	Progress *int64          `json:"progress,omitempty"` // compressed bytes taken; the first asks for the build
+	OK       json.RawMessage `json:"ok,omitempty"`
+	Error    *Error          `json:"error,omitempty"`
+}
+
+// Session carries one request and its answer. A Read that fails with an
+// *Error is taken at its word; any other failure is a broken connection.
+type Session interface {
+	io.ReadWriteCloser
+	// CloseWrite ends the far side's input; its output can still be read.
+	CloseWrite() error
+}
+
+type lookArgs struct {
+	Service Service `json:"service"`
+}
+
+type receiveArgs struct {
+	Record release.Record `json:"record"`
+}
+
+type switchArgs struct {
+	ID string `json:"id"`
+}
+
+type restartArgs struct {
+	Service Service `json:"service"`
+}
+
+type checkArgs struct {
+	Health  Health  `json:"health"`
+	Service Service `json:"service"`
+	ID      string  `json:"id"`
+}
+
+type hookArgs struct {
+	Name string            `json:"name"`
+	ID   string            `json:"id"`
+	Env  map[string]string `json:"env,omitempty"`
+}
+
+type hookResult struct {
+	Output string `json:"output"`
+	// Failed is set beside Output: a hook that fails has said why.
+	Failed *Error `json:"failed,omitempty"`
+}
+
+type historyArgs struct {
+	Entry Entry `json:"entry"`
+}
+
+type pruneArgs struct {
+	Keep int `json:"keep"`
+}
+
+type nothing struct{}
+
+// asError makes any error one that crosses the wire.
+func asError(err error) *Error {
+	var e *Error
+	if errors.As(err, &e) {
+		return e
+	}
+	return &Error{Kind: KindFailed, Message: err.Error()}
+}
