@@ -2,7 +2,12 @@
 // delivery from GitHub, the project it belongs to, the build that it asks for.
 package build
 
-import "time"
+import (
+	"crypto/rand"
+	"fmt"
+	"strings"
+	"time"
+)
 
 // Delivery is one signed message from GitHub, as received.
 type Delivery struct {
@@ -10,34 +15,49 @@ type Delivery struct {
 	Event    string // X-GitHub-Event
 	Received time.Time
 	Body     []byte // the JSON, also where it came in a form
+	Push     Push   // what a push says, read from Body; empty for other events
 }
+
+// Trigger is the Event of a delivery that a person made by hand.
+const Trigger = "trigger"
 
 // Push is what a push event says, and what rules decide on.
 type Push struct {
-	Repo     string // owner/name
-	Ref      string // refs/heads/master, refs/tags/v1.2.0
-	Before   string // object name, all zeros: created
-	After    string // object name, all zeros: deleted
-	Commit   string // the commit that After is or, for an annotated tag, points to
-	Pusher   string
-	Message  string // of the head commit
-	CloneURL string
-	Deleted  bool
-	Forced   bool
+	Repo     string `json:"repo"`             // owner/name
+	Ref      string `json:"ref"`              // refs/heads/master, refs/tags/v1.2.0; of a trigger also a bare commit
+	Before   string `json:"before,omitempty"` // object name, all zeros: created
+	After    string `json:"after,omitempty"`  // object name, all zeros: deleted
+	Commit   string `json:"commit,omitempty"` // the commit that After is or, for an annotated tag, points to
+	Pusher   string `json:"pusher,omitempty"`
+	Message  string `json:"message,omitempty"` // of the head commit
+	CloneURL string `json:"clone_url,omitempty"`
+	Deleted  bool   `json:"deleted,omitempty"`
+	Forced   bool   `json:"forced,omitempty"`
+	Project  string `json:"project,omitempty"` // of a trigger: the only project it is meant for
+	Again    bool   `json:"again,omitempty"`   // of a trigger: build also what was built
 }
 
-// Project is a repository that autobuilder builds.
-type Project struct {
-	Name       string            `yaml:"name"`
-	Repo       string            `yaml:"repo"`        // owner/name, as GitHub's payload says
-	CloneURL   string            `yaml:"clone_url"`   // what the job clones and ls-remote asks
-	Job        string            `yaml:"job"`         // Jenkins job; default: the name
-	Branch     string            `yaml:"branch"`      // default: master
-	Tags       string            `yaml:"tags"`        // glob of tags that are releases; default: v*
-	RequireTag bool              `yaml:"require_tag"` // a push without a tag does not build
-	Queue      string            `yaml:"queue"`       // newest (default) or each
-	Template   string            `yaml:"template"`    // a job template's name or file; default: node
-	Env        map[string]string `yaml:"env"`         // exported in every step of the job
+const (
+	headPrefix = "refs/heads/"
+	tagPrefix  = "refs/tags/"
+)
+
+// Branch is the name of the branch that was pushed, or empty.
+func (p Push) Branch() string {
+	name, ok := strings.CutPrefix(p.Ref, headPrefix)
+	if !ok {
+		return ""
+	}
+	return name
+}
+
+// Tag is the name of the tag that was pushed, or empty.
+func (p Push) Tag() string {
+	name, ok := strings.CutPrefix(p.Ref, tagPrefix)
+	if !ok {
+		return ""
+	}
+	return name
 }
 
 // State says how far a build is.
@@ -61,25 +81,33 @@ func (s State) Final() bool {
 }
 
 // Build is one build of one release: however many deliveries told of it, there
-// is one for each project and commit.
+// is one for each project and commit, unless somebody asks for another attempt.
 type Build struct {
 	ID        string    `json:"id"` // AUTOBUILDER_ID, unique for ever
 	Project   string    `json:"project"`
 	Job       string    `json:"job"`
 	Commit    string    `json:"commit"`
+	Attempt   int       `json:"attempt"` // 1, more where it was asked for again
 	Branch    string    `json:"branch"`
 	Tag       string    `json:"tag,omitempty"`
 	Version   string    `json:"version,omitempty"` // the tag, or empty: the job asks git describe
 	By        string    `json:"by,omitempty"`
 	Message   string    `json:"message,omitempty"`
 	State     State     `json:"state"`
-	Why       string    `json:"why,omitempty"`    // of a state that needs a word
-	Number    int64     `json:"number,omitempty"` // Jenkins' build number, 0 before it has one
-	URL       string    `json:"url,omitempty"`    // of the build in Jenkins
+	Why       string    `json:"why,omitempty"`      // of a state that needs a word
+	Sent      int       `json:"sent,omitempty"`     // how often the request was sent to Jenkins
+	Accepted  bool      `json:"accepted,omitempty"` // Jenkins said that it has it
+	Number    int64     `json:"number,omitempty"`   // Jenkins' build number, 0 before it has one
+	URL       string    `json:"url,omitempty"`      // of the build in Jenkins
 	Created   time.Time `json:"created"`
 	Triggered time.Time `json:"triggered,omitzero"`
 	Started   time.Time `json:"started,omitzero"`
 	Ended     time.Time `json:"ended,omitzero"`
+}
+
+// NewID makes an ID that sorts by time and is never made twice.
+func NewID(now time.Time) string {
+	return fmt.Sprintf("%s-%s", now.UTC().Format("20060102T150405"), strings.ToLower(rand.Text()[:10]))
 }
 
 // Params are what the job is started with.

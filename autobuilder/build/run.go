@@ -15,17 +15,20 @@ type Run struct {
 	Started  time.Time     // zero while queued
 	Duration time.Duration // 0 until it is over
 	Why      string        // why it still waits in the queue, in Jenkins' words
+	Lost     bool          // the number is there, its record was erased by a crash: FAILURE without parameters
 }
 
 // Over says whether Jenkins has finished the run.
 func (r Run) Over() bool {
-	return !r.Queued && !r.Building && r.Result != ""
+	return r.Lost || !r.Queued && !r.Building && r.Result != ""
 }
 
 // State is the run's state in the words of the ledger. An unstable build
 // failed: its release is not one to put on servers.
 func (r Run) State() State {
 	switch {
+	case r.Lost:
+		return Lost
 	case r.Queued:
 		return Triggered
 	case !r.Over():
