@@ -5,14 +5,16 @@ import "time"
 // EventKind says what an Event tells.
 type EventKind string
 
-// The kinds of events, in the order in which a host passes them.
+// The kinds of events, in the order in which a host passes them. The steps of
+// an undo are told as steps, with StageUndo as their stage.
 const (
 	RunStarted   EventKind = "run-started"
-	StageStarted EventKind = "stage-started" // a barrier stage of the whole fleet, or a batch
+	StageStarted EventKind = "stage-started" // a barrier stage of the whole fleet, a batch, or the undo of the fleet
 	StepStarted  EventKind = "step-started"
 	StepProgress EventKind = "step-progress"
 	StepDone     EventKind = "step-done"
 	StepFailed   EventKind = "step-failed"
+	HostDone     EventKind = "host-done" // the host has passed the stage
 	UndoStarted  EventKind = "undo-started"
 	UndoDone     EventKind = "undo-done"
 	UndoFailed   EventKind = "undo-failed"
@@ -21,6 +23,9 @@ const (
 	RunDone      EventKind = "run-done"
 )
 
+// StageUndo is the stage of the steps that take a host back.
+const StageUndo = "rollback"
+
 // Event is one change of a rollout; the stream of them is all that any
 // display, log or peer learns. As JSON it is a line of --events.
 type Event struct {
@@ -28,7 +33,7 @@ type Event struct {
 	Run    string    `json:"run"`
 	Kind   EventKind `json:"kind"`
 	Stage  string    `json:"stage,omitempty"` // "ship", "switch 1/3"
-	Host   string    `json:"host,omitempty"`
+	Host   string    `json:"host,omitempty"`  // as inventory.Host.String writes it; empty: the run itself
 	Step   string    `json:"step,omitempty"`
 	Done   int64     `json:"done,omitempty"`  // bytes, of StepProgress
 	Total  int64     `json:"total,omitempty"` // bytes, of StepProgress
@@ -36,5 +41,5 @@ type Event struct {
 	Text   string    `json:"text,omitempty"`
 	Error  string    `json:"error,omitempty"`
 	Hosts  []string  `json:"hosts,omitempty"`  // of RunStarted and StageStarted
-	Result string    `json:"result,omitempty"` // of RunDone: ok, partial, failed, rolled back, refused, interrupted
+	Result string    `json:"result,omitempty"` // of RunDone: a Result
 }
