@@ -1,0 +1,37 @@
+package main
+
+import (
+	"context"
+	"io"
+
+	"deliver/config"
+)
+
+// environment is what a command sees of the world outside.
+type environment struct {
+	stdin   io.Reader
+	stdout  io.Writer // results
+	stderr  io.Writer // progress and errors
+	dir     string    // working directory
+	environ []string  // NAME=value
+
+	flags  map[string]string // settings given as flags, by variable name
+	output output
+}
+
+// output is how a command is asked to talk.
+type output struct {
+	json    bool // one object on stdout
+	events  bool // JSON lines on stdout
+	plain   bool // no colours, no bars
+	compact bool
+	verbose bool
+	debug   bool
+}
+
+// settings reads flags, environment and .deliver/config. Its error ends
+// deliver with exitUsage.
+func (e *environment) settings(ctx context.Context) (*config.Config, error) {
+	c, err := config.Load(ctx, config.Source{Dir: e.dir, Environ: e.environ, Flags: e.flags, Output: e.stderr})
+	return c, withCode(exitUsage, err)
+}

@@ -1,0 +1,74 @@
+package config
+
+import (
+	"time"
+
+	"deliver/inventory"
+)
+
+// Settings is everything a run can be told. What Order, Batch, Canary,
+// MaxFailures, MaxUnreachable, OnFailure and MaxShrink mean is the plan
+// package's to say, so they stay as they were written.
+type Settings struct {
+	App       string
+	AppUser   string // the login on the servers
+	DeliverTo string // a leading ~ or ~user is a home directory on the server
+	Env       string // --env production: PRODUCTION_HOSTS wins over HOSTS
+	Hosts     []inventory.Host
+	Strategy  string
+
+	Build     string // a file or "-"; empty: git archive of the ref
+	ReleaseID string
+	Refspec   string
+	Revision  string
+	Branch    string
+	Tag       string
+	Version   string
+	Commit    string
+
+	Order          string
+	Batch          string
+	Canary         string
+	Pause          time.Duration
+	MaxFailures    string
+	MaxUnreachable string
+	OnFailure      string
+	MaxShrink      string
+
+	Supervisor  string // systemd, runit, supervisor, upstart, none; empty: find out
+	Service     string
+	RestartCmd  string
+	Port        int
+	SharedPaths []string
+
+	HealthURL      string
+	HealthPort     int
+	HealthCmd      string
+	HealthRise     int
+	HealthInterval time.Duration
+	HealthTimeout  time.Duration
+	HealthDeadline time.Duration
+
+	KeepReleases  int
+	Store         string // s3://bucket/prefix
+	StoreEndpoint string
+
+	SSHTimeout time.Duration
+	SSHConfig  string
+	KnownHosts string
+	HostKey    string // strict, accept-new
+
+	StepTimeout   time.Duration
+	HookTimeout   time.Duration
+	ConfigTimeout time.Duration
+	LogFile       string
+
+	BuildTag    string // Jenkins' own, as are the next four
+	BuildNumber string
+	BuildURL    string
+	JobName     string
+	GitCommit   string
+
+	AutobuilderURL   string
+	AutobuilderToken string
+}
