@@ -1,0 +1,312 @@
+package web_test
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"autobuilder/build"
+	"autobuilder/web"
+)
+
+var pushed = time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC)
+
+// shelf is a ledger in memory.
+type shelf struct {
+	mu     sync.Mutex
+	builds []build.Build // newest first
+	fates  []build.Fate
+	err    error
+}
+
+func (s *shelf) Builds(_ context.Context, project string, limit int) ([]build.Build, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var found []build.Build
+	for _, b := range s.builds {
+		if (project == "" || b.Project == project) && len(found) < limit {
+			found = append(found, b)
+		}
+	}
+	return found, s.err
+}
+
+func (s *shelf) Build(_ context.Context, id string) (build.Build, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, b := range s.builds {
+		if b.ID == id {
+			return b, s.err
+		}
+	}
+	return build.Build{}, build.ErrUnknown
+}
+
+func (s *shelf) Fates(_ context.Context, limit int) ([]build.Fate, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.fates[:min(limit, len(s.fates))], s.err
+}
+
+func (s *shelf) end(id string, state build.State) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i := range s.builds {
+		if s.builds[i].ID == id {
+			s.builds[i].State = state
+		}
+	}
+}
+
+// tape is a console that grows.
+type tape struct {
+	mu   sync.Mutex
+	text []byte
+	err  error
+}
+
+func (t *tape) write(s string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.text = append(t.text, s...)
+}
+
+func (t *tape) read(_ context.Context, _ string, _, offset int64) ([]byte, int64, bool, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.err != nil {
+		return nil, 0, false, t.err
+	}
+	offset = min(offset, int64(len(t.text)))
+	return append([]byte(nil), t.text[offset:]...), int64(len(t.text)), false, nil
+}
+
+func stock() *shelf {
+	return &shelf{
+		builds: []build.Build{
+			{
+				ID: "b3", Project: "shop", Job: "shop", Commit: "cccccccccccccccccccc", Branch: "master", Tag: "v1.2.0", Version: "v1.2.0",
+				By: "octocat", Message: "answer <b>500</b>", State: build.Failed, Why: "deliver took it back", Number: 3,
+				URL: "http://127.0.0.1:1/job/shop/3/", Created: pushed.Add(2 * time.Hour), Ended: pushed.Add(2*time.Hour + 9*time.Second),
+			},
+			{
+				ID: "b2", Project: "shop", Job: "shop", Commit: "bbbbbbbbbbbbbbbbbbbb", Branch: "master", Tag: "v1.1.0", Version: "v1.1.0",
+				By: "octocat", State: build.Succeeded, Number: 2, Created: pushed.Add(time.Hour), Ended: pushed.Add(time.Hour + 7*time.Second),
+			},
+			{ID: "b1", Project: "shop", Job: "shop", Commit: "aaaaaaaaaaaaaaaaaaaa", Branch: "master", State: build.Succeeded, Number: 1, Created: pushed},
+		},
+		fates: []build.Fate{
+			{Delivery: "d2", Event: "push", Repo: "acme/shop", Ref: "refs/tags/v1.2.0", Commit: "cccccccccccccccccccc", By: "octocat", Received: pushed, Verdict: "joined", Why: "the same release as build b3", Build: "b3"},
+			{Delivery: "d1", Event: "push", Repo: "acme/<other>", Ref: "refs/heads/topic", Received: pushed, Verdict: "ignored", Why: "no project has this repository"},
+		},
+	}
+}
+
+// open serves the page over ledger and console until the test ends.
+func open(t *testing.T, ledger web.Ledger, console web.Console) *httptest.Server {
+	t.Helper()
+	h, err := web.New(web.Options{
+		Projects: func() []build.Project {
+			return []build.Project{{Name: "shop", Repo: "acme/shop", Branch: "master"}, {Name: "empty", Repo: "acme/empty", Branch: "main"}}
+		},
+		Ledger: ledger, Console: console, Log: slog.New(slog.DiscardHandler), Poll: time.Millisecond,
+	})
+	require.NoError(t, err)
+	server := httptest.NewServer(h)
+	t.Cleanup(server.Close)
+	return server
+}
+
+func get(t *testing.T, url string) (*http.Response, string) {
+	t.Helper()
+	answer, err := http.Get(url)
+	require.NoError(t, err)
+	defer answer.Body.Close()
+	body, err := io.ReadAll(answer.Body)
+	require.NoError(t, err)
+	return answer, string(body)
+}
+
+func TestPages(t *testing.T) {
+	console := &tape{text: []byte("+ ./app setup\n<script>alert(1)</script>\n")}
+	server := open(t, stock(), console.read)
+	for _, c := range []struct {
+		path, name string
+		status     int
+		has, not   []string
+	}{
+		{
+			path: "/", name: "the board has the last good version, and what went wrong since", status: 200,
+			has: []string{"<strong>v1.1.0</strong>", "✘", "v1.2.0", "nothing delivered yet", "deliver took it back", "answer &lt;b&gt;500"}, not: []string{"<b>500"},
+		},
+		{path: "/projects/shop", name: "a project lists its builds", status: 200, has: []string{"/builds/b3", "/builds/b2", "aaaaaaaaa", "9s"}},
+		{path: "/projects/none", name: "an unknown project", status: 404, has: []string{"there is no project none"}},
+		{
+			path: "/builds/b3", name: "a build has its console", status: 200,
+			has: []string{"./app setup", "&lt;script&gt;alert", "http://127.0.0.1:1/job/shop/3/", "tag v1.2.0"}, not: []string{"<script>alert", "data-events"},
+		},
+		{path: "/builds/nope", name: "an unknown build", status: 404, has: []string{"there is no such build"}},
+		{path: "/builds/b3/console", name: "the console as text", status: 200, has: []string{"<script>alert(1)</script>"}},
+		{path: "/ledger", name: "the ledger explains each delivery", status: 200, has: []string{"the same release as build b3", "acme/&lt;other&gt;", "no project has this repository"}},
+		{path: "/nowhere", name: "an unknown page", status: 404, has: []string{"no such page"}},
+		{path: "/static/style.css", name: "the style", status: 200, has: []string{"prefers-color-scheme"}},
+		{path: "/api/v1/builds?limit=1", name: "builds as JSON", status: 200, has: []string{`"id":"b3"`}, not: []string{`"id":"b2"`}},
+		{path: "/api/v1/builds?limit=-1&project=empty", name: "a limit that is none", status: 200, has: []string{"null"}},
+		{path: "/api/v1/builds/b2", name: "a build as JSON", status: 200, has: []string{`"version":"v1.1.0"`}},
+		{path: "/api/v1/builds/nope", name: "an unknown build as JSON", status: 404, has: []string{`{"error":"there is no such build"}`}},
+		{path: "/api/v1/projects", name: "projects as JSON", status: 200, has: []string{`"good":{"id":"b2"`, `"last":{"id":"b3"`}},
+		{path: "/api/v1/ledger", name: "the ledger as JSON", status: 200, has: []string{`"verdict":"joined"`}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			answer, body := get(t, server.URL+c.path)
+			assert.Equal(t, c.status, answer.StatusCode)
+			for _, want := range c.has {
+				assert.Contains(t, body, want)
+			}
+			for _, never := range c.not {
+				assert.NotContains(t, body, never)
+			}
+			assert.Contains(t, answer.Header.Get("Content-Security-Policy"), "default-src 'none'")
+		})
+	}
+}
+
+func TestAPageWithNothingSaysWhatToDo(t *testing.T) {
+	server := open(t, &shelf{}, (&tape{}).read)
+	_, board := get(t, server.URL+"/")
+	assert.Contains(t, board, "autobuilder trigger PROJECT")
+	_, ledger := get(t, server.URL+"/ledger")
+	assert.Contains(t, ledger, "Nothing was received yet")
+}
+
+func TestALedgerThatFailsIsNamedWithoutItsSecrets(t *testing.T) {
+	server := open(t, &shelf{err: errors.New("disk full at /secret/path")}, (&tape{}).read)
+	for _, path := range []string{"/", "/projects/shop", "/ledger", "/api/v1/builds", "/api/v1/projects"} {
+		answer, body := get(t, server.URL+path)
+		assert.Equal(t, 500, answer.StatusCode, path)
+		assert.NotContains(t, body, "/secret/path", path)
+		assert.Contains(t, body, "ledger could not be read", path)
+	}
+}
+
+func TestAConsoleThatCannotBeReadDoesNotHideTheBuild(t *testing.T) {
+	server := open(t, stock(), (&tape{err: errors.New("jenkins is down")}).read)
+	answer, body := get(t, server.URL+"/builds/b3")
+	assert.Equal(t, 200, answer.StatusCode)
+	assert.Contains(t, body, "jenkins is down")
+	assert.Contains(t, body, "deliver took it back")
+}
+
+func TestABuildThatHasNotBegunHasNoConsole(t *testing.T) {
+	ledger := &shelf{builds: []build.Build{{ID: "b1", Project: "shop", State: build.Triggered, Why: "jenkins is down, next try in 4s", Created: pushed}}}
+	server := open(t, ledger, (&tape{}).read)
+	_, text := get(t, server.URL+"/builds/b1/console")
+	assert.Contains(t, text, "next try in 4s")
+	_, page := get(t, server.URL+"/builds/b1")
+	assert.Contains(t, page, "data-events")
+	assert.Contains(t, page, `http-equiv="refresh" content="2"`)
+}
+
+func TestALongConsoleIsCutOnThePageOnly(t *testing.T) {
+	console := &tape{text: []byte("first line\n" + strings.Repeat("x", 100<<10) + "\nlast line\n")}
+	server := open(t, stock(), console.read)
+	_, page := get(t, server.URL+"/builds/b3")
+	assert.NotContains(t, page, "first line")
+	assert.Contains(t, page, "last line")
+	assert.Less(t, len(page), 100<<10)
+	_, text := get(t, server.URL+"/builds/b3/console")
+	assert.Contains(t, text, "first line")
+}
+
+// event is one server-sent event.
+type event struct{ id, name, data string }
+
+func listen(t *testing.T, request *http.Request) <-chan event {
+	t.Helper()
+	answer, err := http.DefaultClient.Do(request)
+	require.NoError(t, err)
+	require.Equal(t, "text/event-stream", answer.Header.Get("Content-Type"))
+	t.Cleanup(func() { answer.Body.Close() })
+	events := make(chan event)
+	go func() {
+		defer close(events)
+		var e event
+		for lines := bufio.NewScanner(answer.Body); lines.Scan(); {
+			field, value, _ := strings.Cut(lines.Text(), ": ")
+			switch field {
+			case "id":
+				e.id = value
+			case "event":
+				e.name = value
+			case "data":
+				e.data = value
+			case "":
+				events <- e
+			}
+		}
+	}()
+	return events
+}
+
+func streamOf(t *testing.T, url string) *http.Request {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
+	require.NoError(t, err)
+	return request
+}
+
+func TestTheConsoleIsLive(t *testing.T) {
+	ledger, console := stock(), &tape{}
+	ledger.builds[0].State = build.Running
+	server := open(t, ledger, console.read)
+	events := listen(t, streamOf(t, server.URL+"/builds/b3/console/events"))
+
+	console.write("step one\n")
+	assert.Equal(t, event{"9", "text", `"step one\n"`}, <-events)
+	console.write("step two\n")
+	assert.Equal(t, event{"18", "text", `"step two\n"`}, <-events)
+	ledger.end("b3", build.Succeeded)
+	end := <-events
+	assert.Equal(t, "end", end.name)
+	var b build.Build
+	require.NoError(t, json.Unmarshal([]byte(end.data), &b))
+	assert.Equal(t, build.Succeeded, b.State)
+	_, open := <-events
+	assert.False(t, open, "the stream ends with the build")
+}
+
+func TestAReaderResumesWhereItWasCut(t *testing.T) {
+	server := open(t, stock(), (&tape{text: []byte("0123456789")}).read)
+	request := streamOf(t, server.URL+"/builds/b3/console/events?from=2")
+	assert.Equal(t, `"23456789"`, (<-listen(t, request)).data)
+	request.Header.Set("Last-Event-ID", "7")
+	assert.Equal(t, `"789"`, (<-listen(t, request)).data)
+}
+
+func TestALetterCutInTwoArrivesWhole(t *testing.T) {
+	ledger, console := stock(), &tape{}
+	ledger.builds[0].State = build.Running
+	server := open(t, ledger, console.read)
+	events := listen(t, streamOf(t, server.URL+"/builds/b3/console/events"))
+	console.write("a\xe2\x9c") // two of the three bytes of ✔
+	assert.Equal(t, `"a"`, (<-events).data)
+	console.write("\x94b")
+	assert.Equal(t, `"✔b"`, (<-events).data)
+}
+
+func TestAStreamOfAnUnknownBuildIsRefused(t *testing.T) {
+	answer, _ := get(t, open(t, stock(), (&tape{}).read).URL+"/builds/nope/console/events")
+	assert.Equal(t, 404, answer.StatusCode)
+}
