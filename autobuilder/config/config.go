@@ -1,0 +1,118 @@
+// Package config reads autobuilder.yml: what to listen on, which Jenkins, and
+// the projects.
+package config
+
+import (
+	"path/filepath"
+	"time"
+
+	"autobuilder/build"
+)
+
+// Config is autobuilder.yml, with its defaults filled in and its paths absolute.
+type Config struct {
+	Path      string          `yaml:"-"`         // of the file itself
+	Listen    string          `yaml:"listen"`    // default: 127.0.0.1:8080
+	URL       string          `yaml:"url"`       // where people and GitHub reach it; default: from listen
+	Data      string          `yaml:"data"`      // directory of the ledger; default: data beside the file
+	Templates string          `yaml:"templates"` // directory of job templates; default: jenkins-jobs beside the file
+	GitHub    GitHub          `yaml:"github"`
+	Jenkins   Jenkins         `yaml:"jenkins"`
+	JobsSync  *bool           `yaml:"jobs_sync"` // write the jobs at start; default: yes for the embedded Jenkins
+	Settle    time.Duration   `yaml:"settle"`    // how long a push waits for its tag; default: 2s
+	Poll      time.Duration   `yaml:"poll"`      // how often Jenkins is asked; default: 2s
+	Projects  []build.Project `yaml:"projects"`
+}
+
+// GitHub says where the webhook's secret is found: in the environment or in a
+// file, never in autobuilder.yml itself. The previous secret holds beside it
+// while a new one is rolled out.
+type GitHub struct {
+	SecretEnv          string `yaml:"secret_env"`
+	SecretFile         string `yaml:"secret_file"`
+	PreviousSecretEnv  string `yaml:"previous_secret_env"`
+	PreviousSecretFile string `yaml:"previous_secret_file"`
+}
+
+// Jenkins says which Jenkins builds. With an empty URL it is the embedded one.
+type Jenkins struct {
+	URL         string        `yaml:"url"`
+	User        string        `yaml:"user"`
+	TokenEnv    string        `yaml:"token_env"`
+	TokenFile   string        `yaml:"token_file"`
+	Listen      string        `yaml:"listen"`       // of the embedded one; default: 127.0.0.1:8081
+	Executors   int           `yaml:"executors"`    // of the embedded one; default: 2
+	QuietPeriod time.Duration `yaml:"quiet_period"` // of the embedded one; default: none
+}
+
+// Embedded says whether autobuilder runs the Jenkins itself.
+func (j Jenkins) Embedded() bool {
+	return j.URL == ""
+}
+
+// SyncJobs says whether the jobs are written to Jenkins at start.
+func (c *Config) SyncJobs() bool {
+	if c.JobsSync != nil {
+		return *c.JobsSync
+	}
+	return c.Jenkins.Embedded()
+}
+
+// LedgerFile is where the ledger stands.
+func (c *Config) LedgerFile() string {
+	return filepath.Join(c.Data, "ledger.db")
+}
+
+// JenkinsURL is the address of the Jenkins that builds, embedded or not.
+func (c *Config) JenkinsURL() string {
+	if c.Jenkins.Embedded() {
+		return "http://" + c.Jenkins.Listen
+	}
+	return c.Jenkins.URL
+}
+
+// Project is the project of that name.
+func (c *Config) Project(name string) (build.Project, bool) {
+	for _, p := range c.Projects {
+		if p.Name == name {
+			return p, true
+		}
+	}
+	return build.Project{}, false
+}
+
+func (c *Config) defaults() {
+	dir := filepath.Dir(c.Path)
+	setDefault(&c.Listen, "127.0.0.1:8080")
+	setDefault(&c.URL, publicURL(c.Listen))
+	setDefault(&c.Data, "data")
+	setDefault(&c.Templates, "jenkins-jobs")
+	setDefault(&c.Settle, 2*time.Second)
+	setDefault(&c.Poll, 2*time.Second)
+	if c.Jenkins.Embedded() {
+		setDefault(&c.Jenkins.Listen, "127.0.0.1:8081")
+		setDefault(&c.Jenkins.Executors, 2)
+	}
+	for _, path := range []*string{
+		&c.Data, &c.Templates, &c.GitHub.SecretFile, &c.GitHub.PreviousSecretFile, &c.Jenkins.TokenFile,
+	} {
+		*path = beside(dir, *path)
+	}
+	for i := range c.Projects {
+		c.Projects[i].Defaults()
+	}
+}
+
+func setDefault[T comparable](field *T, value T) {
+	var unset T
+	if *field == unset {
+		*field = value
+	}
+}
+
+func beside(dir, path string) string {
+	if path == "" || filepath.IsAbs(path) {
+		return path
+	}
+	return filepath.Join(dir, path)
+}
