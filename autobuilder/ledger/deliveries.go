@@ -1,0 +1,175 @@
+package ledger
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"fmt"
+	"slices"
+
+	"autobuilder/build"
+)
+
+// The verdicts of a Fate.
+const (
+	Pending = "pending" // not decided yet; why says what it waits for
+	Built   = "build"   // a build was made for it
+	Joined  = "joined"  // a build that was there already is its
+	Ignored = "ignored" // the rules want no build
+)
+
+// Store keeps a delivery; when it returns without error, the delivery is on
+// disk. One with an ID that is there already changes nothing.
+func (l *Ledger) Store(ctx context.Context, d build.Delivery) error {
+	push, err := json.Marshal(d.Push)
+	if err != nil {
+		return fmt.Errorf("store delivery %s: %w", d.ID, err)
+	}
+	body := d.Body
+	if body == nil {
+		body = []byte{}
+	}
+	_, err = l.write.ExecContext(ctx, `
+		INSERT INTO deliveries (id, event, received, body, repo, ref, "commit", by, push)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING`,
+		d.ID, d.Event, timeText(d.Received), body, d.Push.Repo, d.Push.Ref, d.Push.Commit, d.Push.Pusher, string(push))
+	if err != nil {
+		return fmt.Errorf("store delivery %s: %w", d.ID, err)
+	}
+	return nil
+}
+
+const deliveryColumns = "id, event, received, push"
+
+func scanDelivery(row interface{ Scan(...any) error }) (build.Delivery, error) {
+	var d build.Delivery
+	var received, push string
+	if err := row.Scan(&d.ID, &d.Event, &received, &push); err != nil {
+		return d, err
+	}
+	d.Received = parseTime(received)
+	if err := json.Unmarshal([]byte(push), &d.Push); err != nil {
+		return d, fmt.Errorf("delivery %s: %w", d.ID, err)
+	}
+	return d, nil
+}
+
+// Pending are the undecided deliveries of a repository in the order in which
+// they came, without their bodies.
+func (l *Ledger) Pending(ctx context.Context, repo string) ([]build.Delivery, error) {
+	return l.deliveries(ctx, `SELECT `+deliveryColumns+` FROM deliveries
+		WHERE verdict = 'pending' AND repo = ? ORDER BY seq`, repo)
+}
+
+// PendingRepos are the repositories that have undecided deliveries; the name of
+// what is about no repository is empty.
+func (l *Ledger) PendingRepos(ctx context.Context) ([]string, error) {
+	repos, err := query(ctx, l.read, func(rows *sql.Rows) (string, error) {
+		var repo string
+		return repo, rows.Scan(&repo)
+	}, `SELECT DISTINCT repo FROM deliveries WHERE verdict = 'pending'`)
+	if err != nil {
+		return nil, fmt.Errorf("list pending repositories: %w", err)
+	}
+	return repos, nil
+}
+
+// Delivery is one delivery with its body.
+func (l *Ledger) Delivery(ctx context.Context, id string) (build.Delivery, error) {
+	d, err := scanDelivery(l.read.QueryRowContext(ctx, `SELECT `+deliveryColumns+` FROM deliveries WHERE id = ?`, id))
+	if err == nil {
+		err = l.read.QueryRowContext(ctx, `SELECT body FROM deliveries WHERE id = ?`, id).Scan(&d.Body)
+	}
+	if err != nil {
+		return d, fmt.Errorf("delivery %s: %w", id, notFound(err))
+	}
+	return d, nil
+}
+
+func (l *Ledger) deliveries(ctx context.Context, sql string, args ...any) ([]build.Delivery, error) {
+	found, err := query(ctx, l.read, scanDeliveryRows, sql, args...)
+	if err != nil {
+		return nil, fmt.Errorf("list deliveries: %w", err)
+	}
+	return found, nil
+}
+
+func scanDeliveryRows(rows *sql.Rows) (build.Delivery, error) { return scanDelivery(rows) }
+
+// Newest changes with every new delivery, whoever stored it.
+func (l *Ledger) Newest(ctx context.Context) (int64, error) {
+	var seq int64
+	err := l.read.QueryRowContext(ctx, `SELECT coalesce(max(seq), 0) FROM deliveries`).Scan(&seq)
+	if err != nil {
+		return 0, fmt.Errorf("look for new deliveries: %w", err)
+	}
+	return seq, nil
+}
+
+// Wait writes down why a delivery is not decided yet.
+func (l *Ledger) Wait(ctx context.Context, id, why string) error {
+	_, err := l.write.ExecContext(ctx,
+		`UPDATE deliveries SET why = ? WHERE id = ? AND verdict = 'pending' AND why <> ?`, why, id, why)
+	if err != nil {
+		return fmt.Errorf("write down why delivery %s waits: %w", id, err)
+	}
+	return nil
+}
+
+const fateColumns = `id, event, repo, ref, "commit", by, received, verdict, why, build`
+
+func scanFate(row interface{ Scan(...any) error }) (build.Fate, error) {
+	var f build.Fate
+	var received string
+	err := row.Scan(&f.Delivery, &f.Event, &f.Repo, &f.Ref, &f.Commit, &f.By, &received, &f.Verdict, &f.Why, &f.Build)
+	f.Received = parseTime(received)
+	return f, err
+}
+
+func scanFateRows(rows *sql.Rows) (build.Fate, error) { return scanFate(rows) }
+
+// Fates say of the newest deliveries what became of them, newest first.
+func (l *Ledger) Fates(ctx context.Context, limit int) ([]build.Fate, error) {
+	found, err := query(ctx, l.read, scanFateRows,
+		`SELECT `+fateColumns+` FROM deliveries ORDER BY seq DESC LIMIT ?`, limit)
+	if err != nil {
+		return nil, fmt.Errorf("list fates: %w", err)
+	}
+	return found, nil
+}
+
+// Fate is what became of one delivery.
+func (l *Ledger) Fate(ctx context.Context, id string) (build.Fate, error) {
+	f, err := scanFate(l.read.QueryRowContext(ctx, `SELECT `+fateColumns+` FROM deliveries WHERE id = ?`, id))
+	if err != nil {
+		return f, fmt.Errorf("delivery %s: %w", id, notFound(err))
+	}
+	return f, nil
+}
+
+// FatesOf are the deliveries that asked for the build, oldest first.
+func (l *Ledger) FatesOf(ctx context.Context, buildID string) ([]build.Fate, error) {
+	found, err := query(ctx, l.read, scanFateRows,
+		`SELECT `+fateColumns+` FROM deliveries WHERE build = ? ORDER BY seq`, buildID)
+	if err != nil {
+		return nil, fmt.Errorf("list fates: %w", err)
+	}
+	return found, nil
+}
+
+func query[T any](ctx context.Context, db *sql.DB, scan func(*sql.Rows) (T, error), text string, args ...any) ([]T, error) {
+	rows, err := db.QueryContext(ctx, text, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close() //nolint:errcheck // rows.Err tells
+	var found []T
+	for rows.Next() {
+		one, err := scan(rows)
+		if err != nil {
+			return nil, err
+		}
+		found = append(found, one)
+	}
+	return slices.Clip(found), rows.Err()
+}

@@ -1,0 +1,107 @@
+// Package ledger keeps every delivery and every build in SQLite, on disk before
+// anybody is told that they are kept.
+package ledger
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"time"
+
+	"autobuilder/build"
+
+	_ "modernc.org/sqlite" // the driver
+)
+
+// ErrMoved says that a delivery or build was no longer in the state that it was
+// to be moved from; nothing was written.
+var ErrMoved = errors.New("it has moved on in the ledger")
+
+// Ledger is the database. What it has written survives the process and a
+// power cut: each write is synced before it returns. Safe for concurrent use,
+// also by several processes.
+type Ledger struct {
+	write *sql.DB // one connection: writers wait for each other here, not in SQLite
+	read  *sql.DB
+}
+
+const readers = 4
+
+// Open opens the ledger in the file, which is made if it isn't there.
+func Open(path string) (*Ledger, error) {
+	if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
+		return nil, fmt.Errorf("open ledger: %w", err)
+	}
+	write, err := connect(path, 1)
+	if err != nil {
+		return nil, err
+	}
+	if err := migrate(write); err != nil {
+		return nil, errors.Join(fmt.Errorf("open ledger %s: %w", path, err), write.Close())
+	}
+	read, err := connect(path, readers, "query_only(true)")
+	if err != nil {
+		return nil, errors.Join(err, write.Close())
+	}
+	return &Ledger{write: write, read: read}, nil
+}
+
+func connect(path string, connections int, pragmas ...string) (*sql.DB, error) {
+	query := url.Values{"_txlock": {"immediate"}, "_pragma": append([]string{
+		"busy_timeout(5000)", "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(true)",
+	}, pragmas...)}
+	dsn := (&url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath(), RawQuery: query.Encode()}).String()
+	db, err := sql.Open("sqlite", dsn)
+	if err != nil {
+		return nil, fmt.Errorf("open ledger %s: %w", path, err)
+	}
+	db.SetMaxOpenConns(connections)
+	return db, nil
+}
+
+// Close ends the connections.
+func (l *Ledger) Close() error {
+	return errors.Join(l.read.Close(), l.write.Close())
+}
+
+// inTx runs the writes as one: all of them or none.
+func (l *Ledger) inTx(ctx context.Context, writes func(*sql.Tx) error) error {
+	tx, err := l.write.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	if err := writes(tx); err != nil {
+		return errors.Join(err, tx.Rollback())
+	}
+	return tx.Commit()
+}
+
+// Times stand as text that sorts, so that a person with the sqlite3 program
+// can read them.
+const timeLayout = "2006-01-02T15:04:05.000000Z"
+
+func timeText(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.UTC().Format(timeLayout)
+}
+
+func parseTime(text string) time.Time {
+	t, err := time.Parse(timeLayout, text)
+	if err != nil {
+		return time.Time{}
+	}
+	return t
+}
+
+func notFound(err error) error {
+	if errors.Is(err, sql.ErrNoRows) {
+		return build.ErrUnknown
+	}
+	return err
+}
