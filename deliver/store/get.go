@@ -1,0 +1,129 @@
+package store
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"sort"
+	"strings"
+
+	"github.com/minio/minio-go/v7"
+	"golang.org/x/sync/errgroup"
+
+	"deliver/release"
+)
+
+// Record reads the record of release id.
+func (s *Store) Record(ctx context.Context, id string) (release.Record, error) {
+	if !segmentOK(id) {
+		return release.Record{}, &Error{Kind: KindInvalid, Message: fmt.Sprintf("%q is no release id", id)}
+	}
+	data, _, err := s.readDocument(ctx, s.loc.record(id))
+	if err != nil {
+		return release.Record{}, s.missing(id, s.wrap("read the record of "+id, err))
+	}
+	rec, err := parseRecord(data)
+	if err == nil && rec.ID != id {
+		err = &Error{Kind: KindInvalid, Message: fmt.Sprintf("%s is the record of another release, %q", s.loc.record(id), rec.ID)}
+	}
+	return rec, err
+}
+
+// Get opens the archive of release id, an uncompressed tar. It is verified
+// while it is read: where it is not what its record says, the last Read gives
+// an error of KindDigest in place of io.EOF.
+func (s *Store) Get(ctx context.Context, id string) (release.Record, io.ReadCloser, error) {
+	rec, err := s.Record(ctx, id)
+	if err != nil {
+		return rec, nil, err
+	}
+	body, _, _, err := s.s3.GetObject(ctx, s.loc.Bucket, s.loc.archive(id), minio.GetObjectOptions{})
+	if err != nil {
+		return rec, nil, s.missing(id, s.wrap("get "+id, err))
+	}
+	return rec, &verified{body: body, rec: rec, digest: sha256.New(), store: s}, nil
+}
+
+// List gives the records of all releases in the store, oldest first.
+func (s *Store) List(ctx context.Context) ([]release.Record, error) {
+	ids, err := s.ids(ctx)
+	if err != nil {
+		return nil, s.wrap("list "+s.loc.String(), err)
+	}
+	records := make([]release.Record, len(ids))
+	readers, ctx := errgroup.WithContext(ctx)
+	readers.SetLimit(8)
+	for i, id := range ids {
+		readers.Go(func() (err error) {
+			records[i], err = s.Record(ctx, id)
+			return err
+		})
+	}
+	if err := readers.Wait(); err != nil {
+		return nil, err
+	}
+	sort.SliceStable(records, func(i, j int) bool { return earlier(records[i], records[j]) })
+	return records, nil
+}
+
+func (s *Store) ids(ctx context.Context) ([]string, error) {
+	var ids []string
+	objects := s.s3.ListObjectsIter(ctx, s.loc.Bucket, minio.ListObjectsOptions{Prefix: s.loc.releases(), Recursive: true})
+	for object := range objects {
+		if object.Err != nil {
+			return nil, object.Err
+		}
+		name := strings.TrimPrefix(object.Key, s.loc.releases())
+		if id, ok := strings.CutSuffix(name, ".json"); ok && segmentOK(id) {
+			ids = append(ids, id)
+		}
+	}
+	return ids, nil
+}
+
+func earlier(a, b release.Record) bool {
+	if a.Sequence != 0 && b.Sequence != 0 && a.Sequence != b.Sequence {
+		return a.Sequence < b.Sequence
+	}
+	return a.Created.Before(b.Created)
+}
+
+func (s *Store) missing(id string, err error) error {
+	if !IsKind(err, KindMissing) {
+		return err
+	}
+	return &Error{
+		Kind: KindMissing, Message: fmt.Sprintf("release %s is not in %s", id, s.loc),
+		Hint: "`deliver releases` lists what is there",
+	}
+}
+
+// verified passes an archive on and checks it at its end.
+type verified struct {
+	body   io.ReadCloser
+	rec    release.Record
+	digest hash.Hash
+	n      int64
+	store  *Store
+}
+
+func (v *verified) Read(p []byte) (int, error) {
+	n, err := v.body.Read(p)
+	v.digest.Write(p[:n])
+	v.n += int64(n)
+	switch {
+	case err == nil:
+		return n, nil
+	case errors.Is(err, io.EOF):
+		if bad := checkDigest(v.rec, v.n, v.digest); bad != nil {
+			return n, bad
+		}
+		return n, io.EOF
+	}
+	return n, v.store.wrap("read "+v.rec.ID, err)
+}
+
+func (v *verified) Close() error { return v.body.Close() }

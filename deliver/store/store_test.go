@@ -1,0 +1,340 @@
+package store_test
+
+import (
+	"archive/tar"
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"deliver/release"
+	"deliver/store"
+	"deliver/store/storetest"
+)
+
+const bucket = "builds"
+
+// shelf is a server with a bucket and a store in it.
+type shelf struct {
+	server *storetest.Server
+	*store.Store
+}
+
+func newShelf(t *testing.T) shelf {
+	t.Helper()
+	server := storetest.Start(t)
+	server.Bucket(t, bucket)
+	return shelf{server, open(t, server, "s3://builds/dashboard")}
+}
+
+func open(t *testing.T, server *storetest.Server, url string) *store.Store {
+	t.Helper()
+	st, err := store.Open(t.Context(), url, store.Options{Getenv: getenv(server.Environ()...)})
+	require.NoError(t, err)
+	return st
+}
+
+// getenv is an environment of these variables alone.
+func getenv(pairs ...string) func(string) string {
+	return func(name string) string {
+		for _, pair := range pairs {
+			if key, value, _ := strings.Cut(pair, "="); key == name {
+				return value
+			}
+		}
+		return ""
+	}
+}
+
+// build makes a release of one file.
+func build(t *testing.T, id string, sequence int64, content []byte) (release.Record, []byte) {
+	t.Helper()
+	var archive bytes.Buffer
+	w := tar.NewWriter(&archive)
+	require.NoError(t, w.WriteHeader(&tar.Header{Name: "app", Mode: 0o755, Size: int64(len(content))}))
+	_, err := w.Write(content)
+	require.NoError(t, err)
+	require.NoError(t, w.Close())
+	digest := sha256.Sum256(archive.Bytes())
+	return release.Record{
+		ID: id, App: "dashboard", Version: "v1.0." + fmt.Sprint(sequence), Sequence: sequence,
+		SHA256: hex.EncodeToString(digest[:]), Size: int64(archive.Len()), Files: 1,
+		Created: time.Unix(1_700_000_000+sequence, 0).UTC(),
+	}, archive.Bytes()
+}
+
+func opener(data []byte) store.Opener {
+	return func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(data)), nil }
+}
+
+func unopened(t *testing.T) store.Opener {
+	return func() (io.ReadCloser, error) {
+		t.Error("the build was opened again")
+		return nil, io.ErrUnexpectedEOF
+	}
+}
+
+func (s shelf) publish(t *testing.T, id string, sequence int64) release.Record {
+	t.Helper()
+	rec, data := build(t, id, sequence, []byte("content of "+id))
+	_, err := s.Publish(t.Context(), rec, opener(data), nil)
+	require.NoError(t, err)
+	return rec
+}
+
+func TestPublishedReleaseComesBackWhole(t *testing.T) {
+	t.Parallel()
+	s := newShelf(t)
+	for name, size := range map[string]int{"one part": 1000, "many parts": 40 << 20} {
+		rec, data := build(t, strings.ReplaceAll(name, " ", "-"), 1, bytes.Repeat([]byte("0123456789abcdef"), size/16))
+		var seen int64
+		done, err := s.Publish(t.Context(), rec, opener(data), func(n int64) { seen = n })
+		require.NoError(t, err, name)
+		assert.False(t, done.Already)
+		assert.Equal(t, rec.Size, seen, name)
+
+		got, body, err := s.Get(t.Context(), rec.ID)
+		require.NoError(t, err, name)
+		back, err := io.ReadAll(body)
+		require.NoError(t, err, name)
+		require.NoError(t, body.Close())
+		assert.Equal(t, rec, got)
+		assert.True(t, bytes.Equal(data, back), name)
+	}
+}
+
+func TestPublishingAgainCostsNothing(t *testing.T) {
+	t.Parallel()
+	s := newShelf(t)
+	rec := s.publish(t, "b-1", 1)
+	done, err := s.Publish(t.Context(), rec, unopened(t), nil)
+	require.NoError(t, err)
+	assert.Equal(t, store.Published{Already: true, Newest: true}, done)
+}
+
+func TestAnIDIsOneBuildForEver(t *testing.T) {
+	t.Parallel()
+	s := newShelf(t)
+	rec := s.publish(t, "b-1", 1)
+	other, _ := build(t, "b-1", 2, []byte("something else"))
+	_, err := s.Publish(t.Context(), other, unopened(t), nil)
+	require.Error(t, err)
+	assert.True(t, store.IsKind(err, store.KindConflict), err)
+	assert.ErrorContains(t, err, "give this build an id of its own")
+	got, err := s.Record(t.Context(), "b-1")
+	require.NoError(t, err)
+	assert.Equal(t, rec, got)
+}
+
+func TestABuildThatIsNotItsRecordIsNotPublished(t *testing.T) {
+	t.Parallel()
+	s := newShelf(t)
+	rec, data := build(t, "b-1", 1, []byte("content"))
+	bad := bytes.Clone(data)
+	bad[600] ^= 1
+	_, err := s.Publish(t.Context(), rec, opener(bad), nil)
+	assert.True(t, store.IsKind(err, store.KindDigest), err)
+	_, err = s.Record(t.Context(), rec.ID)
+	assert.True(t, store.IsKind(err, store.KindMissing), err)
+
+	_, err = s.Publish(t.Context(), rec, opener(data), nil)
+	require.NoError(t, err, "what a failed upload left must not be in the way")
+}
+
+func TestACutUploadIsNoRelease(t *testing.T) {
+	t.Parallel()
+	s := newShelf(t)
+	rec, data := build(t, "b-1", 1, bytes.Repeat([]byte("x"), 100_000))
+	_, err := s.Publish(t.Context(), rec, opener(data[:50_000]), nil)
+	require.Error(t, err)
+	list, err := s.List(t.Context())
+	require.NoError(t, err)
+	assert.Empty(t, list)
+}
+
+func TestNewestArchiveIsTheLatestBuild(t *testing.T) {
+	t.Parallel()
+	s := newShelf(t)
+	s.publish(t, "b-2", 2)
+	rec, data := build(t, "b-1", 1, []byte("an older build, published later"))
+	done, err := s.Publish(t.Context(), rec, opener(data), nil)
+	require.NoError(t, err)
+	assert.False(t, done.Newest)
+	s.publish(t, "b-3", 3)
+
+	newest, err := os.ReadFile(s.server.File(bucket, "dashboard/dashboard.tar"))
+	require.NoError(t, err)
+	assert.Contains(t, string(newest), "content of b-3")
+}
+
+func TestS3cmdReadsWhatWasStored(t *testing.T) {
+	t.Parallel()
+	s3cmd := need(t, "s3cmd")
+	s := newShelf(t)
+	rec, data := build(t, "b-1", 1, bytes.Repeat([]byte("0123456789abcdef"), 2<<20))
+	_, err := s.Publish(t.Context(), rec, opener(data), nil)
+	require.NoError(t, err)
+
+	dir := t.TempDir()
+	cfg, got := filepath.Join(dir, "s3cfg"), filepath.Join(dir, "dashboard.tar")
+	require.NoError(t, os.WriteFile(cfg, []byte(s.server.S3cfg()), 0o600))
+	out, err := exec.Command(s3cmd, "-c", cfg, "get", "s3://builds/dashboard/dashboard.tar", got).CombinedOutput()
+	require.NoError(t, err, string(out))
+	back, err := os.ReadFile(got)
+	require.NoError(t, err)
+	assert.True(t, bytes.Equal(data, back))
+}
+
+func TestAChangedArchiveIsAnErrorAtItsEnd(t *testing.T) {
+	t.Parallel()
+	for name, change := range map[string]func([]byte) []byte{
+		"a byte flipped": func(b []byte) []byte { b[len(b)/2] ^= 1; return b },
+		"cut":            func(b []byte) []byte { return b[:len(b)-512] },
+		"longer":         func(b []byte) []byte { return append(b, 'x') },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newShelf(t)
+			rec := s.publish(t, "b-1", 1)
+			file := s.server.File(bucket, "dashboard/releases/b-1.tar")
+			data, err := os.ReadFile(file)
+			require.NoError(t, err)
+			require.NoError(t, os.WriteFile(file, change(data), 0o600))
+
+			_, body, err := s.Get(t.Context(), rec.ID)
+			require.NoError(t, err)
+			defer body.Close()
+			_, err = io.Copy(io.Discard, body)
+			require.Error(t, err)
+			if name == "a byte flipped" {
+				assert.True(t, store.IsKind(err, store.KindDigest), err)
+			}
+		})
+	}
+}
+
+func TestListIsInTheOrderOfBuilds(t *testing.T) {
+	t.Parallel()
+	s := newShelf(t)
+	for _, n := range []int64{10, 9, 11} {
+		s.publish(t, fmt.Sprintf("b-%d", n), n)
+	}
+	list, err := s.List(t.Context())
+	require.NoError(t, err)
+	var ids []string
+	for _, rec := range list {
+		ids = append(ids, rec.ID)
+	}
+	assert.Equal(t, []string{"b-9", "b-10", "b-11"}, ids)
+}
+
+func TestPromoteMovesForwardOnly(t *testing.T) {
+	t.Parallel()
+	s := newShelf(t)
+	_, err := s.Latest(t.Context())
+	assert.True(t, store.IsKind(err, store.KindMissing), err)
+
+	one, two := s.publish(t, "b-1", 1), s.publish(t, "b-2", 2)
+	steps := []struct {
+		rec    release.Record
+		action string
+		want   string
+	}{
+		{one, "push", "b-1"},
+		{two, "push", "b-2"},
+		{two, "push", "b-2"},
+		{one, "push", "b-2"},
+		{one, "rollback", "b-1"},
+		{two, "push", "b-2"},
+	}
+	for i, step := range steps {
+		now, err := s.Promote(t.Context(), step.rec, step.action)
+		require.NoError(t, err)
+		assert.Equal(t, step.want, now.Release, "step %d", i)
+		read, err := s.Latest(t.Context())
+		require.NoError(t, err)
+		assert.Equal(t, now, read)
+	}
+}
+
+func TestOnlyWhatIsThereIsPromoted(t *testing.T) {
+	t.Parallel()
+	s := newShelf(t)
+	rec, _ := build(t, "b-1", 1, nil)
+	_, err := s.Promote(t.Context(), rec, "push")
+	assert.True(t, store.IsKind(err, store.KindMissing), err)
+}
+
+func TestOfRacingPromotesTheLatestBuildWins(t *testing.T) {
+	t.Parallel()
+	s := newShelf(t)
+	const racers = 16
+	var records []release.Record
+	for n := range racers {
+		records = append(records, s.publish(t, fmt.Sprintf("b-%d", n+1), int64(n+1)))
+	}
+	var wg sync.WaitGroup
+	for _, rec := range records {
+		wg.Go(func() {
+			now, err := s.Promote(t.Context(), rec, "push")
+			assert.NoError(t, err)
+			assert.GreaterOrEqual(t, now.Sequence, rec.Sequence)
+		})
+	}
+	wg.Wait()
+	now, err := s.Latest(t.Context())
+	require.NoError(t, err)
+	assert.Equal(t, fmt.Sprintf("b-%d", racers), now.Release)
+}
+
+func TestRacingPublishersOfOneBuild(t *testing.T) {
+	t.Parallel()
+	s := newShelf(t)
+	rec, data := build(t, "b-1", 1, []byte("content"))
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			_, err := s.Publish(t.Context(), rec, opener(data), nil)
+			assert.NoError(t, err)
+		})
+	}
+	wg.Wait()
+	_, body, err := s.Get(t.Context(), "b-1")
+	require.NoError(t, err)
+	_, err = io.Copy(io.Discard, body)
+	require.NoError(t, err)
+	require.NoError(t, body.Close())
+}
+
+func TestJobsInFoldersHaveTheirOwnKeys(t *testing.T) {
+	t.Parallel()
+	server := storetest.Start(t)
+	server.Bucket(t, bucket)
+	s := shelf{server, open(t, server, "s3://builds/web team/dashboard/")}
+	s.publish(t, "b-1", 1)
+	assert.FileExists(t, server.File(bucket, "web team/dashboard/dashboard.tar"))
+	assert.FileExists(t, server.File(bucket, "web team/dashboard/releases/b-1.json"))
+}
+
+func need(t *testing.T, program string) string {
+	t.Helper()
+	path, err := exec.LookPath(program)
+	if err != nil {
+		if os.Getenv("CI") == "true" || os.Getenv("DELIVER_TEST_NO_SKIP") == "1" {
+			t.Fatalf("needs %s", program)
+		}
+		t.Skipf("needs %s", program)
+	}
+	return path
+}
