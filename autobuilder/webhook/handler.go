@@ -1,0 +1,175 @@
+// Package webhook receives GitHub's deliveries: it checks the signature before
+// anything else, reads what a push says, and answers once the delivery is kept.
+package webhook
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"mime"
+	"net/http"
+	"net/url"
+	"os"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/google/go-github/v84/github"
+
+	"autobuilder/build"
+)
+
+// MaxBody is the most that GitHub sends.
+const MaxBody = 25 << 20
+
+// Handler answers POST /webhooks/github.
+type Handler struct {
+	// Secrets are the keys that a delivery may be signed with.
+	Secrets [][]byte
+	// Store keeps a delivery. When it returns nil the delivery is on disk, and
+	// GitHub is told so; storing one that is there already is no error.
+	Store func(context.Context, build.Delivery) error
+	Log   *slog.Logger
+	// BodyTimeout is how long a sender may take for the body; 0 means 20 s.
+	BodyTimeout time.Duration
+}
+
+// refusal is an answer that is not 2xx.
+type refusal struct {
+	status int
+	why    string
+}
+
+func (r *refusal) Error() string { return r.why }
+
+func refuse(status int, format string, args ...any) error {
+	return &refusal{status: status, why: fmt.Sprintf(format, args...)}
+}
+
+// ServeHTTP checks, keeps and only then acknowledges a delivery.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	log := h.Log.With("delivery", r.Header.Get(github.DeliveryIDHeader), "event", r.Header.Get(github.EventTypeHeader))
+	delivery, err := h.receive(w, r)
+	var no *refusal
+	if errors.As(err, &no) {
+		log.Warn("delivery refused", "status", no.status, "why", no.why, "from", r.RemoteAddr)
+		http.Error(w, no.why, no.status)
+		return
+	}
+	if err := h.Store(r.Context(), delivery); err != nil {
+		log.Error("delivery not kept", "error", err)
+		http.Error(w, "the delivery could not be kept: redeliver it", http.StatusInternalServerError)
+		return
+	}
+	log.Info("delivery kept", "repo", delivery.Push.Repo, "ref", delivery.Push.Ref)
+	acknowledge(w, delivery)
+}
+
+func acknowledge(w http.ResponseWriter, d build.Delivery) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	if d.Event == "ping" {
+		io.WriteString(w, "pong\n") //nolint:errcheck // the sender is gone
+		return
+	}
+	w.WriteHeader(http.StatusAccepted)
+	fmt.Fprintf(w, "kept %s\n", d.ID)
+}
+
+func (h *Handler) receive(w http.ResponseWriter, r *http.Request) (build.Delivery, error) {
+	d, signature, err := readHeaders(r.Header)
+	if err != nil {
+		return d, err
+	}
+	raw, err := h.readBody(w, r)
+	if err != nil {
+		return d, err
+	}
+	if !h.signed(signature, raw) {
+		return d, refuse(http.StatusUnauthorized, "the signature does not fit: is the secret the same here and in the webhook's settings?")
+	}
+	body, err := payload(r.Header, raw)
+	if err != nil {
+		return d, err
+	}
+	d.Received = time.Now()
+	d.Push, err = Parse(d.Event, body)
+	if err != nil {
+		return d, refuse(http.StatusBadRequest, "%s", err)
+	}
+	if d.Event == "push" {
+		d.Body = body // what else is sent is only counted: it asks for no build
+	}
+	return d, nil
+}
+
+var (
+	eventName  = regexp.MustCompile(`^[a-z_]{1,64}$`)
+	deliveryID = regexp.MustCompile(`^[A-Za-z0-9._:-]{1,128}$`)
+)
+
+func readHeaders(h http.Header) (d build.Delivery, signature string, err error) {
+	d.Event, d.ID = h.Get(github.EventTypeHeader), h.Get(github.DeliveryIDHeader)
+	signature = h.Get(github.SHA256SignatureHeader)
+	switch {
+	case !eventName.MatchString(d.Event) || d.Event == build.Trigger:
+		return d, "", refuse(http.StatusBadRequest, "header %s is missing or no event of GitHub's", github.EventTypeHeader)
+	case !deliveryID.MatchString(d.ID):
+		return d, "", refuse(http.StatusBadRequest, "header %s is missing or no id", github.DeliveryIDHeader)
+	case !strings.HasPrefix(signature, "sha256="):
+		return d, "", refuse(http.StatusUnauthorized,
+			"header %s is missing: set a secret in the webhook's settings", github.SHA256SignatureHeader)
+	}
+	return d, signature, nil
+}
+
+func (h *Handler) readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+	timeout := h.BodyTimeout
+	if timeout == 0 {
+		timeout = 20 * time.Second
+	}
+	// A ResponseWriter without deadlines (a test's recorder) needs none.
+	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(timeout))
+	raw, err := io.ReadAll(http.MaxBytesReader(w, r.Body, MaxBody))
+	var large *http.MaxBytesError
+	switch {
+	case errors.As(err, &large):
+		return nil, refuse(http.StatusRequestEntityTooLarge, "the body is over %d bytes", large.Limit)
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return nil, refuse(http.StatusRequestTimeout, "the body did not come within %s", timeout)
+	case err != nil:
+		return nil, refuse(http.StatusBadRequest, "the body broke off: %s", err)
+	}
+	return raw, nil
+}
+
+// signed compares in constant time, with every secret.
+func (h *Handler) signed(signature string, raw []byte) bool {
+	fits := false
+	for _, secret := range h.Secrets {
+		if len(secret) > 0 && github.ValidateSignature(signature, raw, secret) == nil {
+			fits = true
+		}
+	}
+	return fits
+}
+
+// payload is the JSON in the body, which may stand in a form.
+func payload(h http.Header, raw []byte) ([]byte, error) {
+	kind, _, err := mime.ParseMediaType(h.Get("Content-Type"))
+	if err != nil {
+		return nil, refuse(http.StatusBadRequest, "header Content-Type is missing or wrong: %s", err)
+	}
+	switch kind {
+	case "application/json":
+		return raw, nil
+	case "application/x-www-form-urlencoded":
+		form, err := url.ParseQuery(string(raw))
+		if err != nil {
+			return nil, refuse(http.StatusBadRequest, "the form is broken: %s", err)
+		}
+		return []byte(form.Get("payload")), nil
+	}
+	return nil, refuse(http.StatusBadRequest, "Content-Type %s is neither application/json nor a form", kind)
+}
