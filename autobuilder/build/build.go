@@ -95,8 +95,8 @@ type Build struct {
 	Message   string    `json:"message,omitempty"`
 	State     State     `json:"state"`
 	Why       string    `json:"why,omitempty"`      // of a state that needs a word
-	Sent      int       `json:"sent,omitempty"`     // how often the request was sent to Jenkins
 	Accepted  bool      `json:"accepted,omitempty"` // Jenkins said that it has it
+	Taken     int       `json:"taken,omitempty"`    // how often it said so; more than once: it forgot it
 	Number    int64     `json:"number,omitempty"`   // Jenkins' build number, 0 before it has one
 	URL       string    `json:"url,omitempty"`      // of the build in Jenkins
 	Created   time.Time `json:"created"`

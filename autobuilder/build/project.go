@@ -3,6 +3,7 @@ package build
 import (
 	"errors"
 	"fmt"
+	"net/url"
 	"path"
 	"regexp"
 	"strings"
@@ -69,7 +70,7 @@ func (p *Project) Validate() error {
 	return errors.Join(
 		check("name", projectName.MatchString(p.Name), "%q must be letters, digits, '.', '_' and '-'", p.Name),
 		check("repo", repoName.MatchString(p.Repo), "%q must be owner/name, as in the repository's address", p.Repo),
-		check("clone_url", p.CloneURL == "" || plainURL(p.CloneURL), "%q must not begin with '-' nor hold spaces", p.CloneURL),
+		check("clone_url", p.CloneURL == "" || plainURL(p.CloneURL), "it must not begin with '-' nor hold spaces or a password (git's credential helpers and SSH keys are for that)"),
 		check("job", projectName.MatchString(p.Job), "%q must be letters, digits, '.', '_' and '-' (no folders)", p.Job),
 		check("branch", refName.MatchString(p.Branch), "%q is no branch name", p.Branch),
 		check("tags", validGlob(p.Tags), "%q is no glob: write for example v*", p.Tags),
@@ -94,8 +95,16 @@ func check(field string, ok bool, format string, args ...any) error {
 	return &FieldError{Field: field, Why: fmt.Sprintf(format, args...)}
 }
 
-func plainURL(url string) bool {
-	return !strings.HasPrefix(url, "-") && !strings.ContainsAny(url, " \t\n")
+func plainURL(address string) bool {
+	if strings.HasPrefix(address, "-") || strings.ContainsAny(address, " \t\n") {
+		return false
+	}
+	u, err := url.Parse(address)
+	if err != nil || u.User == nil {
+		return true // git's short form, user@host:path, is no URL
+	}
+	_, password := u.User.Password()
+	return !password
 }
 
 func validGlob(glob string) bool {

@@ -2,5 +2,5 @@ package build
 
 import "errors"
 
-// ErrUnknown says that the ledger has no build with that id.
-var ErrUnknown = errors.New("no such build in the ledger")
+// ErrUnknown says that the ledger has no such build or delivery.
+var ErrUnknown = errors.New("not in the ledger")

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"time"
 
 	"autobuilder/build"
 )
@@ -79,14 +80,14 @@ func supersede(ctx context.Context, tx *sql.Tx, d Decision) error {
 }
 
 const buildColumns = `id, project, job, "commit", attempt, branch, tag, version, by, message,
-	state, why, sent, accepted, number, url, created, triggered, started, ended`
+	state, why, accepted, taken, number, url, created, triggered, started, ended`
 
 func insert(ctx context.Context, tx *sql.Tx, b build.Build) error {
 	return oneRow(tx.ExecContext(ctx, `INSERT INTO builds (`+buildColumns+`)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 		ON CONFLICT (project, "commit", attempt) DO NOTHING`,
 		b.ID, b.Project, b.Job, b.Commit, b.Attempt, b.Branch, b.Tag, b.Version, b.By, b.Message,
-		b.State, b.Why, b.Sent, b.Accepted, b.Number, b.URL,
+		b.State, b.Why, b.Accepted, b.Taken, b.Number, b.URL,
 		timeText(b.Created), timeText(b.Triggered), timeText(b.Started), timeText(b.Ended)))
 }
 
@@ -99,9 +100,9 @@ func retag(ctx context.Context, tx *sql.Tx, b build.Build) error {
 // ErrMoved.
 func (l *Ledger) Move(ctx context.Context, from build.State, b build.Build) error {
 	err := oneRow(l.write.ExecContext(ctx, `UPDATE builds
-		SET state = ?, why = ?, sent = ?, accepted = ?, number = ?, url = ?, triggered = ?, started = ?, ended = ?
+		SET state = ?, why = ?, accepted = ?, taken = ?, number = ?, url = ?, triggered = ?, started = ?, ended = ?
 		WHERE id = ? AND state = ?`,
-		b.State, b.Why, b.Sent, b.Accepted, b.Number, b.URL,
+		b.State, b.Why, b.Accepted, b.Taken, b.Number, b.URL,
 		timeText(b.Triggered), timeText(b.Started), timeText(b.Ended), b.ID, from))
 	if err != nil {
 		return fmt.Errorf("write build %s as %s: %w", b.ID, b.State, err)
@@ -109,11 +110,25 @@ func (l *Ledger) Move(ctx context.Context, from build.State, b build.Build) erro
 	return nil
 }
 
+// Begin moves a queued build to Triggered, and gives it as it stands then: with
+// a tag that came at the last moment. ErrMoved if it isn't queued any more.
+func (l *Ledger) Begin(ctx context.Context, id string, now time.Time) (build.Build, error) {
+	b, err := scanBuild(l.write.QueryRowContext(ctx, `UPDATE builds SET state = 'triggered', why = '', triggered = ?
+		WHERE id = ? AND state = 'queued' RETURNING `+buildColumns, timeText(now), id))
+	if errors.Is(err, sql.ErrNoRows) {
+		err = ErrMoved
+	}
+	if err != nil {
+		return b, fmt.Errorf("write build %s as triggered: %w", id, err)
+	}
+	return b, nil
+}
+
 func scanBuild(row interface{ Scan(...any) error }) (build.Build, error) {
 	var b build.Build
 	var created, triggered, started, ended string
 	err := row.Scan(&b.ID, &b.Project, &b.Job, &b.Commit, &b.Attempt, &b.Branch, &b.Tag, &b.Version, &b.By, &b.Message,
-		&b.State, &b.Why, &b.Sent, &b.Accepted, &b.Number, &b.URL, &created, &triggered, &started, &ended)
+		&b.State, &b.Why, &b.Accepted, &b.Taken, &b.Number, &b.URL, &created, &triggered, &started, &ended)
 	b.Created, b.Triggered = parseTime(created), parseTime(triggered)
 	b.Started, b.Ended = parseTime(started), parseTime(ended)
 	return b, err
@@ -127,10 +142,18 @@ func (l *Ledger) Open(ctx context.Context, project string) ([]build.Build, error
 		WHERE project = ? AND state IN ('queued', 'triggered', 'running') ORDER BY seq`, project)
 }
 
+// OpenProjects are the projects that have builds which are not over.
+func (l *Ledger) OpenProjects(ctx context.Context) ([]string, error) {
+	return l.names(ctx, `SELECT DISTINCT project FROM builds WHERE state IN ('queued', 'triggered', 'running')`)
+}
+
 // Builds are the newest builds of a project (empty: of all), newest first.
 func (l *Ledger) Builds(ctx context.Context, project string, limit int) ([]build.Build, error) {
+	if project == "" {
+		return l.builds(ctx, `SELECT `+buildColumns+` FROM builds ORDER BY seq DESC LIMIT ?`, limit)
+	}
 	return l.builds(ctx, `SELECT `+buildColumns+` FROM builds
-		WHERE ? = '' OR project = ? ORDER BY seq DESC LIMIT ?`, project, project, limit)
+		WHERE project = ? ORDER BY seq DESC LIMIT ?`, project, limit)
 }
 
 func (l *Ledger) builds(ctx context.Context, text string, args ...any) ([]build.Build, error) {

@@ -64,14 +64,18 @@ func (l *Ledger) Pending(ctx context.Context, repo string) ([]build.Delivery, er
 // PendingRepos are the repositories that have undecided deliveries; the name of
 // what is about no repository is empty.
 func (l *Ledger) PendingRepos(ctx context.Context) ([]string, error) {
-	repos, err := query(ctx, l.read, func(rows *sql.Rows) (string, error) {
-		var repo string
-		return repo, rows.Scan(&repo)
-	}, `SELECT DISTINCT repo FROM deliveries WHERE verdict = 'pending'`)
+	return l.names(ctx, `SELECT DISTINCT repo FROM deliveries WHERE verdict = 'pending'`)
+}
+
+func (l *Ledger) names(ctx context.Context, text string) ([]string, error) {
+	found, err := query(ctx, l.read, func(rows *sql.Rows) (string, error) {
+		var name string
+		return name, rows.Scan(&name)
+	}, text)
 	if err != nil {
-		return nil, fmt.Errorf("list pending repositories: %w", err)
+		return nil, fmt.Errorf("list names: %w", err)
 	}
-	return repos, nil
+	return found, nil
 }
 
 // Delivery is one delivery with its body.
