@@ -1,9 +1,13 @@
 package rollout
 
 import (
+	"errors"
+	"fmt"
+	"slices"
 	"time"
 
 	"deliver/inventory"
+	"deliver/plan"
 )
 
 // Result says how a run ended.
@@ -64,4 +68,60 @@ func (o Outcome) Count(result HostResult) int {
 		}
 	}
 	return n
+}
+
+// outcome tells how the run ended that conduct ended with err.
+func (c *conductor) outcome(err error) Outcome {
+	out := Outcome{Run: c.ID, Started: c.started, Ended: time.Now(), Err: err, Hosts: make([]HostOutcome, len(c.fleet))}
+	for i, m := range c.fleet {
+		out.Hosts[i] = m.outcome()
+	}
+	out.Result = c.result(err)
+	switch {
+	case err == nil && out.Result == Failed:
+		out.Err = errNoneLeft
+	case out.Result == Failed && c.Limits.RollsBack() && slices.ContainsFunc(c.fleet, leftSwitched):
+		out.Err = fmt.Errorf("%w; %w", err, errNotBack)
+	}
+	return out
+}
+
+func (c *conductor) result(err error) Result {
+	ok := len(with(c.fleet, HostOK))
+	switch {
+	case errors.Is(err, ErrRefused) && c.turns.Load() == 0:
+		return Refused
+	case errors.Is(err, errInterrupted), errors.Is(err, errAborted):
+		return Interrupted
+	case err != nil:
+		return c.resultOfFailure()
+	case ok == 0:
+		return Failed
+	case ok+len(with(c.fleet, HostGone)) == len(c.fleet):
+		return OK
+	default:
+		return Partial
+	}
+}
+
+func (c *conductor) resultOfFailure() Result {
+	switch touched := c.turns.Load() > 0; {
+	case !touched || c.Limits.OnFailure == plan.Continue:
+		return Failed
+	case c.Limits.OnFailure == plan.Stop:
+		return Stopped
+	case slices.ContainsFunc(c.fleet, leftSwitched):
+		return Failed
+	default:
+		return RolledBack
+	}
+}
+
+var errNoneLeft = errors.New("no host is left")
+
+func text(err error) string {
+	if err == nil {
+		return ""
+	}
+	return err.Error()
 }

@@ -105,5 +105,13 @@ var ErrStuck = errors.New("it does not end")
 //
 // When Run returns, all its goroutines are gone but those of steps that are stuck.
 func (r *Rollout) Run(ctx context.Context) Outcome {
-	panic("not yet")
+	c := newConductor(r)
+	soft, hard, end := c.contexts(ctx)
+	defer end()
+	c.tell(Event{Kind: RunStarted, Hosts: names(c.fleet)})
+	err := c.conduct(soft, hard)
+	out := c.outcome(err)
+	c.tell(Event{Kind: RunDone, Result: string(out.Result), Error: text(out.Err), Took: out.Ended.Sub(out.Started).Seconds()})
+	c.feed.close(c.Abort, c.Grace)
+	return out
 }
