@@ -1,0 +1,247 @@
+package dispatch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+	"time"
+
+	"autobuilder/build"
+	"autobuilder/ledger"
+	"autobuilder/rules"
+)
+
+// decider is the lane of one repository: its deliveries in the order in which
+// they came.
+func (d *Dispatcher) decider(repo string) func(context.Context) time.Duration {
+	retry := newBackOff()
+	return func(ctx context.Context) time.Duration {
+		pending, err := d.Ledger.Pending(ctx, repo)
+		if err != nil {
+			d.Log.Error("deliveries not read", "repo", repo, "error", err)
+			return retry.NextBackOff()
+		}
+		for _, delivery := range pending {
+			if wait := d.settling(delivery); wait > 0 {
+				return wait
+			}
+			if err := d.decideOne(ctx, delivery); err != nil {
+				return d.later(ctx, delivery, err, retry.NextBackOff())
+			}
+			retry.Reset()
+		}
+		return idle
+	}
+}
+
+// settling is how long a push waits yet, so that a tag that is pushed a moment
+// after it finds its build still open.
+func (d *Dispatcher) settling(delivery build.Delivery) time.Duration {
+	if delivery.Event != "push" {
+		return 0
+	}
+	// A clock that was set back must not hold a push for longer.
+	return min(time.Until(delivery.Received.Add(d.Settle)), d.Settle)
+}
+
+func (d *Dispatcher) later(ctx context.Context, delivery build.Delivery, err error, wait time.Duration) time.Duration {
+	if errors.Is(err, ledger.ErrMoved) {
+		return 0 // its build was sent at that moment: decide anew
+	}
+	if ctx.Err() != nil {
+		return wait
+	}
+	d.Log.Warn("delivery not decided yet", "delivery", delivery.ID, "error", err, "again_in", wait)
+	if err := d.Ledger.Wait(ctx, delivery.ID, err.Error()); err != nil {
+		d.Log.Error("reason not written", "delivery", delivery.ID, "error", err)
+	}
+	return wait
+}
+
+// strangers is the lane of deliveries from repositories that no project has.
+func (d *Dispatcher) strangers(known map[string]bool) func(context.Context) time.Duration {
+	return func(ctx context.Context) time.Duration {
+		repos, err := d.Ledger.PendingRepos(ctx)
+		for _, repo := range repos {
+			if !known[strings.ToLower(repo)] {
+				err = errors.Join(err, d.decideAll(ctx, repo))
+			}
+		}
+		if err != nil && ctx.Err() == nil {
+			d.Log.Error("deliveries not decided", "error", err)
+			return longest
+		}
+		return idle
+	}
+}
+
+func (d *Dispatcher) decideAll(ctx context.Context, repo string) error {
+	pending, err := d.Ledger.Pending(ctx, repo)
+	for _, delivery := range pending {
+		err = errors.Join(err, d.decideOne(ctx, delivery))
+	}
+	return err
+}
+
+// decideOne says what becomes of a delivery. An error means that it could not
+// be said now; nothing was written then.
+func (d *Dispatcher) decideOne(ctx context.Context, delivery build.Delivery) error {
+	decision := &ledger.Decision{Delivery: delivery.ID, Verdict: ledger.Ignored}
+	projects, why := d.asked(delivery)
+	var said []string
+	for _, project := range projects {
+		words, err := d.judge(ctx, delivery.Push, project, decision)
+		if err != nil {
+			return err
+		}
+		said = append(said, words)
+	}
+	decision.Why = strings.Join(append(said, why...), "; ")
+	if err := d.Ledger.Decide(ctx, *decision); err != nil {
+		return err
+	}
+	d.Log.Info("delivery decided", "delivery", delivery.ID, "verdict", decision.Verdict, "why", decision.Why, "build", decision.Build)
+	wake(d.build)
+	return nil
+}
+
+// asked are the projects that the delivery may concern; if there is none, why.
+func (d *Dispatcher) asked(delivery build.Delivery) (projects []build.Project, why []string) {
+	if delivery.Event != "push" && delivery.Event != build.Trigger {
+		return nil, []string{rules.NoPush(delivery.Event)}
+	}
+	for _, p := range d.Projects {
+		if !strings.EqualFold(p.Repo, delivery.Push.Repo) {
+			continue
+		}
+		words, ok := rules.Asks(delivery.Push, p)
+		if ok {
+			projects = append(projects, p)
+			continue
+		}
+		why = append(why, words)
+	}
+	switch {
+	case len(projects) > 0:
+		return projects, nil
+	case len(why) == 0:
+		return nil, []string{rules.Unknown(delivery.Push.Repo)}
+	}
+	return nil, why
+}
+
+// errNoRef says that what was triggered by hand is not there.
+var errNoRef = errors.New("the repository has no such branch, tag or commit")
+
+// judge adds to the decision what the delivery means for one project.
+func (d *Dispatcher) judge(ctx context.Context, push build.Push, project build.Project, decision *ledger.Decision) (string, error) {
+	facts, err := d.facts(ctx, push, project)
+	if errors.Is(err, errNoRef) {
+		return fmt.Sprintf("%s: %s", push.Ref, errNoRef), nil
+	}
+	if err != nil {
+		return "", err
+	}
+	verdict := rules.Decide(push, project, facts)
+	decision.Commit = facts.Commit
+	switch verdict.Do {
+	case rules.Build:
+		decide(decision, ledger.Built, add(decision, push, project, facts, verdict))
+	case rules.Retag:
+		b := *facts.Earlier
+		b.Tag, b.Version = verdict.Tag, verdict.Version
+		decision.Retag = append(decision.Retag, b)
+		decide(decision, ledger.Joined, b.ID)
+	case rules.Join:
+		decide(decision, ledger.Joined, facts.Earlier.ID)
+	}
+	return verdict.Why, nil
+}
+
+// decide names the build; of several projects the first that builds counts.
+func decide(decision *ledger.Decision, verdict, id string) {
+	if decision.Verdict == ledger.Ignored || decision.Verdict == ledger.Joined && verdict == ledger.Built {
+		decision.Verdict, decision.Build = verdict, id
+	}
+}
+
+// add plans a build, and gives its ID.
+func add(decision *ledger.Decision, push build.Push, project build.Project, facts rules.Facts, v rules.Verdict) string {
+	now := time.Now()
+	b := build.Build{
+		ID: build.NewID(now), Project: project.Name, Job: project.Job,
+		Commit: facts.Commit, Attempt: v.Attempt, Branch: project.Branch, Tag: v.Tag, Version: v.Version,
+		By: push.Pusher, Message: push.Message, State: build.Queued, Created: now,
+	}
+	if push.Project != "" && push.Branch() != "" {
+		b.Branch = push.Branch()
+	}
+	decision.Add = append(decision.Add, b)
+	if v.Supersede {
+		decision.Supersede = append(decision.Supersede, project.Name)
+		decision.SupersededBy = fmt.Sprintf("%s moved on to %s before it was sent", project.Branch, facts.Commit)
+	}
+	return b.ID
+}
+
+// facts asks the repository and the ledger.
+func (d *Dispatcher) facts(ctx context.Context, push build.Push, project build.Project) (rules.Facts, error) {
+	refs, err := d.Git.Refs(ctx, project.CloneURL)
+	if err != nil {
+		return rules.Facts{}, err
+	}
+	facts := rules.Facts{Commit: push.Commit, Head: refs.Heads[project.Branch]}
+	if push.Project != "" {
+		facts.Commit = resolve(push.Ref, refs)
+	}
+	if facts.Commit == "" {
+		return facts, errNoRef
+	}
+	facts.Tags = refs.TagsOf(facts.Commit)
+	facts.OnBranch = facts.Commit == facts.Head
+	if !facts.OnBranch && facts.Head != "" && push.Project == "" {
+		facts.OnBranch, err = d.Git.Contains(ctx, project.Name, project.CloneURL, project.Branch, facts.Commit)
+	}
+	if err != nil {
+		return facts, err
+	}
+	return facts, d.remember(ctx, project, &facts)
+}
+
+// remember adds what the ledger knows.
+func (d *Dispatcher) remember(ctx context.Context, project build.Project, facts *rules.Facts) error {
+	earlier, err := d.Ledger.Of(ctx, project.Name, facts.Commit)
+	if err == nil {
+		facts.Earlier = &earlier
+	} else if !errors.Is(err, build.ErrUnknown) {
+		return err
+	}
+	head, err := d.Ledger.Of(ctx, project.Name, facts.Head)
+	facts.HeadBuilt = err == nil && head.State != build.Superseded
+	if errors.Is(err, build.ErrUnknown) {
+		return nil
+	}
+	return err
+}
+
+var objectName = regexp.MustCompile(`^([0-9a-f]{40}|[0-9a-f]{64})$`)
+
+// resolve finds the commit that a person named: refs/…, a branch, a tag or the
+// commit itself.
+func resolve(ref string, refs Refs) string {
+	if branch, ok := strings.CutPrefix(ref, "refs/heads/"); ok {
+		return refs.Heads[branch]
+	}
+	if tag, ok := strings.CutPrefix(ref, "refs/tags/"); ok {
+		return refs.Tags[tag]
+	}
+	if objectName.MatchString(ref) {
+		return ref
+	}
+	if commit, ok := refs.Heads[ref]; ok {
+		return commit
+	}
+	return refs.Tags[ref]
+}

@@ -1,0 +1,150 @@
+// Package dispatch is the conductor: it turns the deliveries in the ledger into
+// builds, each project and commit once, sends them to Jenkins and follows them
+// to their end.
+package dispatch
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+
+	"autobuilder/build"
+	"autobuilder/ledger"
+)
+
+// Options are what a Dispatcher works with.
+type Options struct {
+	Ledger   *ledger.Ledger
+	Jenkins  Jenkins
+	Git      Git
+	Projects []build.Project
+	Settle   time.Duration // how long a push waits for the tag that is pushed after it
+	Poll     time.Duration // how often Jenkins is asked how far a build is; 0 means 2 s
+	Doubt    time.Duration // how long Jenkins must lack a build until it is sent again; 0 means 10 s
+	Log      *slog.Logger
+}
+
+// Dispatcher works in lanes that don't wait for each other: one for the
+// deliveries of each repository, one for the builds of each project.
+type Dispatcher struct {
+	Options
+	decide []*lane
+	build  []*lane
+}
+
+const (
+	idle       = time.Minute // between looks when nothing is to be done
+	watchEvery = time.Second // how soon a delivery is seen that another process stored
+	longest    = time.Minute // between tries while git or Jenkins is down
+)
+
+// New prepares a Dispatcher.
+func New(o Options) *Dispatcher {
+	if o.Poll == 0 {
+		o.Poll = 2 * time.Second
+	}
+	if o.Doubt == 0 {
+		o.Doubt = 10 * time.Second
+	}
+	return &Dispatcher{Options: o}
+}
+
+// Run works until ctx ends, and returns when every lane has come to rest. All
+// that is not done then is in the ledger, and done by the next Run.
+func (d *Dispatcher) Run(ctx context.Context) error {
+	if err := d.makeLanes(ctx); err != nil {
+		return fmt.Errorf("start dispatching: %w", err)
+	}
+	var lanes sync.WaitGroup
+	for _, l := range slices.Concat(d.decide, d.build) {
+		lanes.Go(func() { l.run(ctx) })
+	}
+	lanes.Go(func() { d.watch(ctx) })
+	lanes.Wait()
+	return nil
+}
+
+func (d *Dispatcher) makeLanes(ctx context.Context) error {
+	repos := map[string]bool{}
+	projects := map[string]build.Project{}
+	for _, p := range d.Projects {
+		repos[strings.ToLower(p.Repo)] = true
+		projects[p.Name] = p
+	}
+	open, err := d.Ledger.OpenProjects(ctx)
+	if err != nil {
+		return err
+	}
+	d.decide = append(d.decide, newLane(d.strangers(repos)))
+	for repo := range repos {
+		d.decide = append(d.decide, newLane(d.decider(repo)))
+	}
+	for _, name := range open {
+		if _, ok := projects[name]; !ok {
+			d.build = append(d.build, newLane(d.builder(build.Project{Name: name}, false)))
+		}
+	}
+	for _, p := range projects {
+		d.build = append(d.build, newLane(d.builder(p, true)))
+	}
+	return nil
+}
+
+// watch sees deliveries as they come into the ledger, from this process or
+// another (`autobuilder trigger`).
+func (d *Dispatcher) watch(ctx context.Context) {
+	seen := int64(-1)
+	newLane(func(ctx context.Context) time.Duration {
+		newest, err := d.Ledger.Newest(ctx)
+		if err == nil && newest != seen {
+			seen = newest
+			wake(d.decide)
+		}
+		return watchEvery
+	}).run(ctx)
+}
+
+// lane does one thing after the other.
+type lane struct {
+	step  func(context.Context) time.Duration // does what there is to do, says when to look again
+	awake chan struct{}
+}
+
+func newLane(step func(context.Context) time.Duration) *lane {
+	return &lane{step: step, awake: make(chan struct{}, 1)}
+}
+
+func (l *lane) run(ctx context.Context) {
+	for ctx.Err() == nil {
+		timer := time.NewTimer(l.step(ctx))
+		select {
+		case <-ctx.Done():
+		case <-l.awake:
+		case <-timer.C:
+		}
+		timer.Stop()
+	}
+}
+
+// wake lets the lanes look at once, or once more if they are at it.
+func wake(lanes []*lane) {
+	for _, l := range lanes {
+		select {
+		case l.awake <- struct{}{}:
+		default:
+		}
+	}
+}
+
+func newBackOff() *backoff.ExponentialBackOff {
+	b := backoff.NewExponentialBackOff()
+	b.InitialInterval = time.Second
+	b.MaxInterval = longest
+	return b
+}
