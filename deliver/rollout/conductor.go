@@ -59,27 +59,27 @@ func (c *conductor) join(hosts []inventory.Host) []*member {
 // contexts makes the two contexts of a run: soft ends with ctx or hard, hard
 // with Abort. end must be called; it waits.
 func (c *conductor) contexts(ctx context.Context) (soft, hard context.Context, end func()) {
+	soft, cancelSoft := context.WithCancelCause(ctx)
 	hard, cancelHard := context.WithCancelCause(context.WithoutCancel(ctx))
-	soft, cancelSoft := context.WithCancelCause(hard)
-	unlink := context.AfterFunc(ctx, func() { cancelSoft(fmt.Errorf("%w: %w", errInterrupted, context.Cause(ctx))) })
 	var watch sync.WaitGroup
 	watch.Go(func() {
 		select {
 		case <-c.Abort:
 			cancelHard(errAborted)
+			cancelSoft(errAborted)
 		case <-hard.Done():
 		}
 	})
 	return soft, hard, func() {
-		unlink()
 		cancelHard(nil)
+		cancelSoft(nil)
 		watch.Wait()
 	}
 }
 
 var (
 	errInterrupted = errors.New("interrupted")
-	errAborted     = errors.New("interrupted at once")
+	errAborted     = errors.New("stopped at once")
 	errHalted      = errors.New("halted")
 )
 
@@ -132,5 +132,5 @@ func interruption(soft context.Context) error {
 	if soft.Err() == nil {
 		return nil
 	}
-	return context.Cause(soft)
+	return fmt.Errorf("%w: %w", errInterrupted, context.Cause(soft))
 }

@@ -91,7 +91,7 @@ func (c *conductor) result(err error) Result {
 	switch {
 	case errors.Is(err, ErrRefused) && c.turns.Load() == 0:
 		return Refused
-	case errors.Is(err, errInterrupted), errors.Is(err, errAborted):
+	case errors.Is(err, errInterrupted):
 		return Interrupted
 	case err != nil:
 		return c.resultOfFailure()

@@ -12,7 +12,7 @@ func (c *conductor) prepare(soft context.Context, phases []Phase, members []*mem
 	for _, phase := range phases {
 		ready := with(members, HostUntouched)
 		if err := c.once(soft, phase.Name, phase.Before); err != nil {
-			return err
+			return cmp.Or(interruption(soft), err)
 		}
 		stage := prefix + phase.Name
 		c.tell(Event{Kind: StageStarted, Stage: stage, Hosts: names(ready)})
@@ -21,7 +21,7 @@ func (c *conductor) prepare(soft context.Context, phases []Phase, members []*mem
 			return err
 		}
 		if err := c.once(soft, phase.Name, phase.After); err != nil {
-			return err
+			return cmp.Or(interruption(soft), err)
 		}
 	}
 	return nil
