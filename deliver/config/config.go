@@ -4,7 +4,13 @@ package config
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"io"
+	"path/filepath"
+	"slices"
+
+	"deliver/inventory"
 )
 
 // Source says where settings are read from.
@@ -29,21 +35,75 @@ type Config struct {
 // Value is one setting and where it came from.
 type Value struct {
 	Variable Variable
-	Text     string // as it was given; lists are joined by blanks
-	Origin   string // "flag --batch", "environment BATCH", ".deliver/config:12", "default", "from APP"
-	Given    bool   // somebody gave it: it is neither a default nor derived
+	Text     string // as it was given; the elements of an array with blanks between
+	Origin   string // "flag --batch", "environment BATCH", ".deliver/config:12", "default", "from APP"; empty: not set
+	Given    bool   // somebody gave it: it is neither a default nor made of another
 }
 
 // Load evaluates the project's config and resolves every setting: flags win
 // over the environment, that over .deliver/config, that over the defaults. An
 // error names the file and line, the flag or the variable that is wrong.
-func Load(_ context.Context, _ Source) (*Config, error) {
-	return &Config{Script: &Script{}}, nil
+func Load(ctx context.Context, src Source) (*Config, error) {
+	dir, err := filepath.Abs(src.Dir)
+	if err != nil {
+		return nil, fmt.Errorf("find the project: %w", err)
+	}
+	src.Dir = dir
+	if src.Output == nil {
+		src.Output = io.Discard
+	}
+	f, err := findFile(dir)
+	if err != nil {
+		return nil, err
+	}
+	r := newResolver(src, f)
+	if err := r.evaluate(ctx); err != nil {
+		return nil, err
+	}
+	return r.config()
 }
 
 // Values gives every setting in the table's order.
-func (c *Config) Values() []Value { return c.values }
+func (c *Config) Values() []Value { return slices.Clone(c.values) }
+
+// Value gives one setting; the name is one of the table's.
+func (c *Config) Value(name string) Value {
+	i := slices.IndexFunc(c.values, func(v Value) bool { return v.Variable.Name == name })
+	if i < 0 {
+		return Value{}
+	}
+	return c.values[i]
+}
 
 // Notes gives what is worth a word but no error: likely misspellings, a host
 // named twice, a config of another tool.
-func (c *Config) Notes() []string { return c.notes }
+func (c *Config) Notes() []string { return slices.Clone(c.notes) }
+
+// Need is the error of settings that a command cannot do without and that are
+// not set; it says how to set each.
+func (c *Config) Need(names ...string) error {
+	var missing []error
+	for _, name := range names {
+		if v := c.Value(name); v.Text == "" {
+			missing = append(missing, errors.New(v.howToSet()))
+		}
+	}
+	if slices.Contains(names, "HOSTS") && len(missing) == 0 && len(c.Hosts) == 0 {
+		missing = append(missing, errors.New("HOSTS: --only and --except leave no host"))
+	}
+	return errors.Join(missing...)
+}
+
+func (v Value) howToSet() string {
+	if v.Origin != "" {
+		return fmt.Sprintf("%s is empty: it was set so by %s", v.Variable.Name, v.Origin)
+	}
+	how := "set it in .deliver/config or in the environment"
+	if v.Variable.Flag != "" {
+		how = "set it in .deliver/config, in the environment, or with --" + v.Variable.Flag
+	}
+	return fmt.Sprintf("%s is not set: %s", v.Variable.Name, how)
+}
+
+// logins are the hosts as ssh is called for them, unless they name a user.
+func (c *Config) logins() []inventory.Host { return inventory.WithUser(c.Hosts, c.AppUser) }

@@ -11,10 +11,13 @@ import (
 // package's to say, so they stay as they were written.
 type Settings struct {
 	App       string
-	AppUser   string // the login on the servers
-	DeliverTo string // a leading ~ or ~user is a home directory on the server
-	Env       string // --env production: PRODUCTION_HOSTS wins over HOSTS
-	Hosts     []inventory.Host
+	AppUser   string           // the login on the servers
+	DeliverTo string           // a leading ~ or ~user is a home directory on the server
+	Env       string           // --env production: PRODUCTION_HOSTS wins over HOSTS
+	Hosts     []inventory.Host // those of Fleet that --only and --except leave
+	Fleet     []inventory.Host // HOSTS, each once
+	Only      []string
+	Except    []string
 	Strategy  string
 
 	Build     string // a file or "-"; empty: git archive of the ref

@@ -1,0 +1,60 @@
+# What a project's config, hooks and strategies may call. All of it writes to
+# stdout; error ends the run.
+
+REQUIRED_CONFIGS=(ORIGIN_DIR STRATEGY)
+OPTIONAL_CONFIGS=(APP APP_USER DELIVER_TO REFSPEC REVISION PORT)
+
+status()          { builtin echo "-----> $*"; __log "$*"; }
+hint_message()    { builtin echo -e "$*"; }
+success_message() { builtin echo -e "$*"; __log "$*"; }
+success()         { success_message "$@"; }
+error_message()   { builtin echo -e "$*"; __log "$*"; }
+error()           { error_message "$@"; exit 1; }
+fail()            { error "$@"; }
+
+upcase() {
+  if (($#)); then builtin echo "${*^^}"; else tr '[:lower:]' '[:upper:]'; fi
+}
+
+begin()  { builtin echo -e "\nDELIVERING ${APP^^} WITH ${STRATEGY^^} STRATEGY\n"; __log "begin $APP"; }
+finish() { success_message "\n${APP^^} DELIVERED!\n"; }
+
+__log() {
+  [[ -z ${LOG_FILE-} ]] || builtin echo "$(date) ::: $*" >>"$LOG_FILE"
+}
+
+__exec() { eval "$1"; }
+
+__exec_if_defined() {
+  if declare -F "$1" >/dev/null; then "$1"; fi
+}
+
+__remote_friendly() {
+  local -a words
+  IFS=$', \t\n' read -r -d '' -a words <<<"$*" || true
+  builtin echo "${words[*]}"
+}
+
+# __remote CMD [HOSTS] runs CMD on all hosts at the same time and waits for
+# every one of them; one that fails ends the run once all have ended.
+__remote() {
+  local job=$1 hosts=${2:-${HOSTS_APP_USER-}} host i failed=
+  local -a pids=() names=()
+  __log "$hosts : $job"
+  for host in $(__remote_friendly "$hosts"); do
+    __deliver_ssh "$host" "$job" </dev/null &
+    pids+=("$!")
+    names+=("$host")
+  done
+  for i in "${!pids[@]}"; do
+    wait "${pids[i]}" || failed+="FAILED $?: ${names[i]}"$'\n'
+  done
+  [[ -z $failed ]] || error "\n${failed}${job}"
+}
+
+__deliver_ssh() {
+  local host=$1
+  shift
+  [[ $host != *:* ]] || host="ssh://$host"
+  ssh ${__deliver_ssh_options[@]+"${__deliver_ssh_options[@]}"} -- "$host" "$@"
+}

@@ -1,0 +1,107 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Kind is the form of a variable's text.
+type Kind string
+
+// The kinds of variables.
+const (
+	Text     Kind = "text"
+	Number   Kind = "number"
+	Duration Kind = "duration"
+	List     Kind = "list"
+)
+
+// binding ties a variable to the field it fills.
+type binding struct {
+	kind Kind
+	set  func(*Settings, string) error
+}
+
+func text(field func(*Settings) *string) binding {
+	return binding{Text, func(s *Settings, v string) error {
+		*field(s) = v
+		return nil
+	}}
+}
+
+func number(least int, field func(*Settings) *int) binding {
+	return binding{Number, func(s *Settings, v string) error {
+		n, err := strconv.Atoi(v)
+		if err != nil {
+			return fmt.Errorf("%s is not a whole number", shown(v))
+		}
+		if n < least {
+			return fmt.Errorf("%d is too small: it is %d or more", n, least)
+		}
+		*field(s) = n
+		return nil
+	}}
+}
+
+func port(field func(*Settings) *int) binding {
+	return binding{Number, func(s *Settings, v string) error {
+		n, err := strconv.Atoi(v)
+		if err != nil || n < 1 || n > 65535 {
+			return fmt.Errorf("%s is no port: it is a number from 1 to 65535", shown(v))
+		}
+		*field(s) = n
+		return nil
+	}}
+}
+
+func duration(field func(*Settings) *time.Duration) binding {
+	return binding{Duration, func(s *Settings, v string) error {
+		d, err := parseDuration(v)
+		*field(s) = d
+		return err
+	}}
+}
+
+func list(field func(*Settings) *[]string) binding {
+	return binding{List, func(s *Settings, v string) error {
+		*field(s) = strings.FieldsFunc(v, func(r rune) bool { return r == ',' || r == ' ' || r == '\t' || r == '\n' })
+		return nil
+	}}
+}
+
+// parseDuration reads "250ms", "10s", "5m", and a bare number as seconds, as
+// the original's SSH_TIMEOUT is written.
+func parseDuration(v string) (time.Duration, error) {
+	if n, err := strconv.Atoi(v); err == nil {
+		v = strconv.Itoa(n) + "s"
+	}
+	d, err := time.ParseDuration(v)
+	if err != nil {
+		return 0, fmt.Errorf("%s is no duration: write it like 250ms, 10s or 5m", shown(v))
+	}
+	if d < 0 {
+		return 0, errors.New("a duration cannot be negative")
+	}
+	return d, nil
+}
+
+// oneOf refuses what is not among the choices.
+func oneOf(choices []string, v string) error {
+	if slices.Contains(choices, v) {
+		return nil
+	}
+	return fmt.Errorf("%s is unknown: it is %s%s", shown(v), strings.Join(choices[:len(choices)-1], ", ")+" or "+choices[len(choices)-1], Suggest(v, choices))
+}
+
+// shown quotes a value for an error, cut to a readable length.
+func shown(v string) string {
+	const most = 60
+	if len(v) > most {
+		return strconv.Quote(v[:most]) + "…"
+	}
+	return strconv.Quote(v)
+}
