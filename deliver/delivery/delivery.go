@@ -1,0 +1,105 @@
+package delivery
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"deliver/host"
+	"deliver/inventory"
+	"deliver/plan"
+	"deliver/release"
+	"deliver/rollout"
+)
+
+// The actions of a delivery, as a server's history has them.
+const (
+	Push     = "push"
+	Rollback = "rollback"
+	Install  = "install"
+)
+
+// The results of a delivery on a server, as its history has them.
+const (
+	Healthy    = "healthy"
+	RolledBack = "rolled back"
+)
+
+// Delivery is one release on its way to a fleet. It is the same whether the
+// servers are over SSH or this machine: that is for Open to say.
+type Delivery struct {
+	Run    string // id of the run
+	Action string
+	By     string
+	Hosts  []inventory.Host
+	Record release.Record
+	// Package gives the build. It is asked once, when the first server lacks
+	// the release, and the delivery closes it; nil means that every server must
+	// have it.
+	Package func(context.Context) (*Build, error)
+	// Open connects to a server.
+	Open func(context.Context, inventory.Host) (host.Server, error)
+
+	App   App
+	Hooks Hooks
+	Times Times
+
+	Order  plan.Order
+	Limits plan.Limits
+	Relist func(context.Context) ([]inventory.Host, error)
+	Listen func(rollout.Event)
+}
+
+// App is how the delivered app runs on a server.
+type App struct {
+	Place   host.Place
+	Service host.Service
+	Health  host.Health
+	// Bare lets a server be delivered to where the manager does not know the
+	// service: it is not restarted there.
+	Bare bool
+	Keep int // good releases that stay on a server; 0: all
+}
+
+// Times are the deadlines of steps; zero ones are the rollout's default.
+type Times struct {
+	Step time.Duration
+	Hook time.Duration
+}
+
+// Deliver takes the release to every server and tells how it ended.
+func (d *Delivery) Deliver(ctx context.Context) rollout.Outcome {
+	f := newFleet(d)
+	defer f.close()
+	r := d.rollout()
+	r.Prepare = []rollout.Phase{f.preflight(), f.ship()}
+	r.Switch = f.switching()
+	outcome := r.Run(ctx)
+	if err := f.afterUndo(context.WithoutCancel(ctx)); err != nil {
+		outcome.Err = errors.Join(outcome.Err, err)
+	}
+	return outcome
+}
+
+// Preflight looks at every server and changes nothing.
+func (d *Delivery) Preflight(ctx context.Context) (rollout.Outcome, map[string]host.State) {
+	f := newFleet(d)
+	defer f.close()
+	r := d.rollout()
+	r.Prepare = []rollout.Phase{f.preflight()}
+	outcome := r.Run(ctx)
+	return outcome, f.states()
+}
+
+func (d *Delivery) rollout() *rollout.Rollout {
+	return &rollout.Rollout{
+		ID: d.Run, Hosts: d.Hosts, Order: d.Order, Limits: d.Limits,
+		Relist: d.Relist, Unreachable: Unreachable, Listen: d.Listen,
+	}
+}
+
+// Unreachable tells a server that cannot be reached from one that fails.
+func Unreachable(err error) bool {
+	var e *host.Error
+	return errors.As(err, &e) && e.Kind == host.KindUnreachable
+}
