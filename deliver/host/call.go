@@ -94,11 +94,11 @@ func (c *call) took(n int64) {
 
 // send returns only errors of the body: those of the session show in the answer.
 func (c *call) send() error {
-	source := &source{r: c.body}
+	source := newSource(context.Background(), c.body, nil)
 	_, _ = io.Copy(c.session, source)
 	if source.err != nil {
 		c.session.Close()
-		return fmt.Errorf("read the build: %w", source.err)
+		return source.err
 	}
 	_ = c.session.CloseWrite()
 	return nil
@@ -111,20 +111,6 @@ func (c *call) end() error {
 	}
 	c.session.Close()
 	return <-c.sent
-}
-
-// source remembers its reader's error, which io.Copy mixes with the writer's.
-type source struct {
-	r   io.Reader
-	err error
-}
-
-func (s *source) Read(p []byte) (int, error) {
-	n, err := s.r.Read(p)
-	if err != nil && !errors.Is(err, io.EOF) {
-		s.err = err
-	}
-	return n, err
 }
 
 func broken(op string, err error) error {

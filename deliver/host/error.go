@@ -20,6 +20,7 @@ const (
 	KindUnreachable Kind = "unreachable" // no connection, or it broke
 	KindHostKey     Kind = "host-key"    // unknown, changed or revoked
 	KindAuth        Kind = "auth"        // the server refused the keys
+	KindDenied      Kind = "denied"      // this user may not write or do that on the server
 	KindFailed      Kind = "failed"      // anything else: a disk error, no permission
 )
 

@@ -1,0 +1,89 @@
+package host
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// mostOutput is how much of a command's output is kept, from its end.
+const mostOutput = 64 << 10
+
+// newCommand is a command whose whole process group ends with ctx: first it is
+// asked to, then it is killed.
+func newCommand(ctx context.Context, dir, name string, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, name, args...)
+	cmd.Dir = dir
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }
+	cmd.WaitDelay = 3 * time.Second
+	return cmd
+}
+
+// run runs cmd and returns the end of its output.
+func run(ctx context.Context, cmd *exec.Cmd) (string, error) {
+	out := &tail{}
+	cmd.Stdout, cmd.Stderr = out, out
+	err := cmd.Run()
+	if ctx.Err() != nil && cmd.Process != nil {
+		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
+		return out.String(), fmt.Errorf("it did not end in time: %w", context.Cause(ctx))
+	}
+	if errors.Is(err, exec.ErrWaitDelay) { // it left a child that holds its output
+		err = nil
+	}
+	return out.String(), err
+}
+
+// tail keeps the end of what is written to it.
+type tail struct{ kept []byte }
+
+// Write takes all of p.
+func (t *tail) Write(p []byte) (int, error) {
+	t.kept = append(t.kept, p...)
+	if over := len(t.kept) - mostOutput; over > 0 {
+		t.kept = append(t.kept[:0], t.kept[over:]...)
+	}
+	return len(p), nil
+}
+
+// String is what was kept, as valid text.
+func (t *tail) String() string { return string(bytes.ToValidUTF8(t.kept, []byte("?"))) }
+
+// lastLines is the end of a tool's output on one line of a message.
+func lastLines(output string, n int) string {
+	var lines []string
+	for line := range strings.Lines(output) {
+		if line = strings.TrimSpace(line); line != "" {
+			lines = append(lines, line)
+		}
+	}
+	if len(lines) > n {
+		lines = lines[len(lines)-n:]
+	}
+	return shorten(strings.Join(lines, " | "), 800)
+}
+
+// environment is this process's with more set in it.
+func environment(more map[string]string) []string {
+	env := os.Environ()
+	for name, value := range more {
+		env = append(env, name+"="+value)
+	}
+	return env
+}
+
+// appEnvironment is what every command of an app can rely on.
+func (l *Local) appEnvironment(id string, more map[string]string) []string {
+	env := map[string]string{"APP": l.place.App, "RELEASE": id, "DELIVER_TO": l.root}
+	for name, value := range more {
+		env[name] = value
+	}
+	return environment(env)
+}

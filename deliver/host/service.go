@@ -1,0 +1,155 @@
+package host
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+)
+
+// manager is a service manager of this machine.
+type manager interface {
+	// look says how the service is. One that the manager does not know is no error.
+	look(ctx context.Context, name string) (sighting, error)
+	// restart starts the service, stopping it first where it runs.
+	restart(ctx context.Context, name string) error
+}
+
+// sighting is a service at one moment.
+type sighting struct {
+	ServiceState
+	restarts int    // how often the manager started it anew by itself
+	ended    string // why it does not run, when the manager leaves it so
+	failing  string // why it does not run, when the manager is about to try again
+}
+
+// Restart restarts the service; one that was not running is started.
+func (l *Local) Restart(ctx context.Context, service Service) error {
+	if service.Command != "" {
+		return l.runRestart(ctx, service.Command)
+	}
+	m, _, err := l.findManager(ctx, service)
+	if err != nil {
+		return err
+	}
+	if _, none := m.(noManager); none && service.Manager != managerNone {
+		return noManagerKnows(service.Name)
+	}
+	if err := m.restart(ctx, service.Name); err != nil {
+		return err
+	}
+	l.remember(ctx, m, service.Name)
+	return nil
+}
+
+// The service managers by name.
+const (
+	managerSystemd    = "systemd"
+	managerRunit      = "runit"
+	managerSupervisor = "supervisor"
+	managerNone       = "none"
+)
+
+func (l *Local) managers() map[string]manager {
+	return map[string]manager{
+		managerSystemd:    systemd{},
+		managerRunit:      runit{},
+		managerSupervisor: supervisor{dir: l.root},
+		managerNone:       noManager{},
+	}
+}
+
+// findManager is the one that service names or, where it names none, the first
+// that knows the service.
+func (l *Local) findManager(ctx context.Context, service Service) (manager, sighting, error) {
+	all := l.managers()
+	if strings.HasPrefix(service.Name, "-") || strings.ContainsAny(service.Name, "/ \n") {
+		return nil, sighting{}, &Error{Kind: KindService, Message: fmt.Sprintf("%q is no name of a service", service.Name)}
+	}
+	if service.Manager == "" {
+		return l.searchManager(ctx, service)
+	}
+	m, ok := all[service.Manager]
+	if !ok {
+		return nil, sighting{}, &Error{
+			Kind:    KindService,
+			Message: fmt.Sprintf("unknown service manager %q", service.Manager),
+			Hint:    "SUPERVISOR is systemd, runit, supervisor or none; RESTART_CMD does for any other",
+		}
+	}
+	seen, err := m.look(ctx, service.Name)
+	if err == nil && !seen.Known && service.Manager != managerNone {
+		err = &Error{
+			Kind:    KindService,
+			Message: fmt.Sprintf("%s knows no service %s: %s", service.Manager, service.Name, seen.Detail),
+			Hint:    "install it on the server, or set the service's name",
+		}
+	}
+	return m, seen, err
+}
+
+func (l *Local) searchManager(ctx context.Context, service Service) (manager, sighting, error) {
+	all := l.managers()
+	for _, name := range []string{managerSystemd, managerRunit, managerSupervisor} {
+		if service.Command != "" || service.Name == "" {
+			break
+		}
+		seen, err := all[name].look(ctx, service.Name)
+		if err == nil && seen.Known {
+			return all[name], seen, nil
+		}
+	}
+	return noManager{}, sighting{ServiceState: ServiceState{Manager: managerNone}}, nil
+}
+
+func noManagerKnows(name string) error {
+	return &Error{
+		Kind:    KindService,
+		Message: fmt.Sprintf("no service manager here (systemd, runit, supervisor) knows a service %q", name),
+		Hint:    "install it on the server; or set RESTART_CMD; or SUPERVISOR=none if nothing is to be restarted",
+	}
+}
+
+// noManager is for an app that nothing has to restart.
+type noManager struct{}
+
+func (noManager) look(context.Context, string) (sighting, error) {
+	return sighting{ServiceState: ServiceState{Manager: managerNone}}, nil
+}
+
+func (noManager) restart(context.Context, string) error { return nil }
+
+// runRestart runs RESTART_CMD. Its output goes to a file, for it may start a
+// process that stays and goes on writing.
+func (l *Local) runRestart(ctx context.Context, command string) error {
+	id, err := l.currentID()
+	if err != nil {
+		return err
+	}
+	log, err := os.OpenFile(l.state("restart.log"), os.O_CREATE|os.O_RDWR|os.O_TRUNC|os.O_APPEND, 0o644)
+	if err != nil {
+		return l.wrap("restart", err)
+	}
+	defer log.Close()
+	cmd := newCommand(ctx, l.current(), "sh", "-c", command)
+	cmd.Env = l.appEnvironment(id, nil)
+	cmd.Stdout, cmd.Stderr = log, log
+	err = cmd.Run()
+	if ctx.Err() != nil {
+		err = errors.Join(errors.New("it did not end in time"), err)
+	}
+	if err == nil {
+		return nil
+	}
+	output, _ := os.ReadFile(log.Name())
+	return &Error{
+		Kind:    KindService,
+		Message: fmt.Sprintf("restart command %q: %v: %s", shorten(command, 120), err, lastLines(string(output), 3)),
+		Hint:    "its output is in " + log.Name() + " on the server",
+	}
+}
+
+// settleTime bounds what is asked after the work is done.
+const settleTime = 5 * time.Second

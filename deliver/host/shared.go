@@ -1,0 +1,86 @@
+package host
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+)
+
+func checkShared(name string) error {
+	if clean := path.Clean(name); filepath.IsLocal(name) && clean != "." && !strings.HasPrefix(clean+"/", ".deliver/") {
+		return nil
+	}
+	return &Error{
+		Kind:    KindUnsafe,
+		Message: fmt.Sprintf("shared path %q is not inside a release", name),
+		Hint:    "SHARED_PATHS are relative to the release, without ..",
+	}
+}
+
+// linkShared puts links to Root/shared into the tree. What the release itself
+// has at a shared path gives way; the first time it becomes what is shared.
+func (l *Local) linkShared(u *unpacker) error {
+	for _, name := range l.place.SharedPaths {
+		if err := l.linkOne(u, path.Clean(name)); err != nil {
+			return l.wrap("link shared path "+name, err)
+		}
+	}
+	return nil
+}
+
+func (l *Local) linkOne(u *unpacker, name string) error {
+	tree := u.root
+	if err := makeParents(tree, name); err != nil {
+		return err
+	}
+	if err := u.finishBelow(name); err != nil {
+		return err
+	}
+	kept := filepath.Join(l.shared(), name)
+	if err := seed(tree, name, kept); err != nil {
+		return err
+	}
+	if err := tree.RemoveAll(name); err != nil {
+		return err
+	}
+	up := strings.Repeat("../", strings.Count(name, "/")+2)
+	return tree.Symlink(up+"shared/"+name, name)
+}
+
+// seed makes kept, where it is missing, from what the release has.
+func seed(tree *os.Root, name, kept string) error {
+	if _, err := os.Lstat(kept); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err := os.MkdirAll(filepath.Dir(kept), 0o755); err != nil {
+		return err
+	}
+	if _, err := tree.Lstat(name); errors.Is(err, fs.ErrNotExist) {
+		return os.Mkdir(kept, 0o755)
+	}
+	return os.Rename(filepath.Join(tree.Name(), name), kept)
+}
+
+// makeParents makes the directories above name. None of them may be a link:
+// the way up from there would not be the way down.
+func makeParents(tree *os.Root, name string) error {
+	parent := path.Dir(name)
+	if parent == "." {
+		return nil
+	}
+	if err := makeParents(tree, parent); err != nil {
+		return err
+	}
+	info, err := tree.Lstat(parent)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return tree.Mkdir(parent, 0o755)
+	case err == nil && !info.IsDir():
+		return &Error{Kind: KindUnsafe, Message: fmt.Sprintf("shared path %s goes through %s, which is no directory in the release", name, parent)}
+	}
+	return err
+}

@@ -1,0 +1,117 @@
+package host
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+)
+
+// systemd asks and tells the system's instance.
+type systemd struct{}
+
+// shownProperties are those that parseShow reads.
+const shownProperties = "LoadState,ActiveState,SubState,Result,MainPID,NRestarts,ExecMainStatus,NeedDaemonReload"
+
+func (s systemd) look(ctx context.Context, name string) (sighting, error) {
+	seen, _, err := s.show(ctx, name)
+	return seen, err
+}
+
+func (s systemd) show(ctx context.Context, name string) (seen sighting, reload bool, err error) {
+	t, err := s.tool()
+	if err != nil {
+		return sighting{}, false, err
+	}
+	output, err := t.do(ctx, "show", "--property="+shownProperties, unitName(name))
+	if err != nil {
+		return sighting{}, false, t.failed("ask systemd for "+name, output, err)
+	}
+	seen, reload = parseShow(output)
+	return seen, reload, nil
+}
+
+func (s systemd) restart(ctx context.Context, name string) error {
+	t, err := s.tool()
+	if err != nil {
+		return err
+	}
+	seen, reload, err := s.show(ctx, name)
+	if err != nil {
+		return err
+	}
+	if reload {
+		if output, err := t.do(ctx, "daemon-reload"); err != nil {
+			return t.failed("reload the changed unit "+unitName(name), output, err)
+		}
+	}
+	if seen.ended != "" {
+		// A unit that failed too often would refuse to start. Who may not reset
+		// it may still be able to start it.
+		_, _ = t.do(ctx, "reset-failed", unitName(name))
+	}
+	output, err := t.do(ctx, "restart", unitName(name))
+	if err != nil {
+		return withLog(ctx, name, t.failed("restart "+unitName(name), output, err))
+	}
+	return nil
+}
+
+func (systemd) tool() (tool, error) {
+	if _, err := os.Stat("/run/systemd/system"); err != nil {
+		return tool{}, &Error{Kind: KindService, Message: "this server does not run systemd", Hint: "set SUPERVISOR to what it runs"}
+	}
+	return findTool("systemctl", "")
+}
+
+func unitName(name string) string {
+	if strings.Contains(name, ".") {
+		return name
+	}
+	return name + ".service"
+}
+
+// parseShow reads what systemctl show prints.
+func parseShow(output string) (seen sighting, reload bool) {
+	said := map[string]string{}
+	for line := range strings.Lines(output) {
+		if name, value, ok := strings.Cut(strings.TrimSpace(line), "="); ok {
+			said[name] = value
+		}
+	}
+	active, sub := said["ActiveState"], said["SubState"]
+	seen.Manager = managerSystemd
+	seen.Known = said["LoadState"] != "not-found" && said["LoadState"] != ""
+	seen.Running = active == "active" || active == "reloading"
+	seen.PID, _ = strconv.Atoi(said["MainPID"])
+	seen.restarts, _ = strconv.Atoi(said["NRestarts"])
+	seen.Detail = fmt.Sprintf("%s (%s)", active, sub)
+	if !seen.Known {
+		seen.Detail = said["LoadState"]
+	}
+	if why := said["Result"]; why != "success" && why != "" {
+		seen.Detail += fmt.Sprintf(", %s, exit status %s", why, said["ExecMainStatus"])
+	}
+	switch {
+	case sub == "auto-restart":
+		seen.failing = seen.Detail
+	case active == "failed" || active == "inactive":
+		seen.ended = seen.Detail
+	}
+	return seen, said["NeedDaemonReload"] == "yes"
+}
+
+// withLog adds the service's last words to err, where this user may read them.
+func withLog(ctx context.Context, name string, err error) error {
+	known := asError(err)
+	t, lookErr := findTool("journalctl", "")
+	if lookErr != nil || known.Hint != "" {
+		return known
+	}
+	output, runErr := t.run(ctx, t.path, "--unit="+unitName(name), "--lines=5", "--output=cat", "--no-pager", "--quiet")
+	if runErr == nil && strings.TrimSpace(output) != "" {
+		known.Hint = "its log ends: " + lastLines(output, 5)
+	}
+	return known
+}
