@@ -88,23 +88,35 @@ func (d *Dispatcher) decideAll(ctx context.Context, repo string) error {
 // decideOne says what becomes of a delivery. An error means that it could not
 // be said now; nothing was written then.
 func (d *Dispatcher) decideOne(ctx context.Context, delivery build.Delivery) error {
+	decision, err := d.Consider(ctx, delivery)
+	if err != nil {
+		return err
+	}
+	if err := d.Ledger.Decide(ctx, decision); err != nil {
+		return err
+	}
+	d.Log.Info("delivery decided", "delivery", delivery.ID, "verdict", decision.Verdict, "why", decision.Why, "build", decision.Build)
+	wake(d.build)
+	return nil
+}
+
+// Consider says what would become of a delivery, and changes nothing.
+func (d *Dispatcher) Consider(ctx context.Context, delivery build.Delivery) (ledger.Decision, error) {
 	decision := &ledger.Decision{Delivery: delivery.ID, Verdict: ledger.Ignored}
 	projects, why := d.asked(delivery)
 	var said []string
 	for _, project := range projects {
 		words, err := d.judge(ctx, delivery.Push, project, decision)
 		if err != nil {
-			return err
+			return *decision, err
+		}
+		if len(projects) > 1 {
+			words = project.Name + ": " + words
 		}
 		said = append(said, words)
 	}
 	decision.Why = strings.Join(append(said, why...), "; ")
-	if err := d.Ledger.Decide(ctx, *decision); err != nil {
-		return err
-	}
-	d.Log.Info("delivery decided", "delivery", delivery.ID, "verdict", decision.Verdict, "why", decision.Why, "build", decision.Build)
-	wake(d.build)
-	return nil
+	return *decision, nil
 }
 
 // asked are the projects that the delivery may concern; if there is none, why.

@@ -237,7 +237,7 @@ func (f *follower) move(ctx context.Context, before, after build.Build) (build.B
 	if err := f.Ledger.Move(ctx, before.State, after); err != nil {
 		return before, err
 	}
-	if after.State != before.State || after.Number != before.Number {
+	if after.State != before.State && after.State != build.Queued || after.Number != before.Number {
 		f.Log.Info("build", "project", after.Project, "build", after.ID, "state", after.State,
 			"number", after.Number, "why", after.Why)
 	}

@@ -58,7 +58,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, no.why, no.status)
 		return
 	}
-	if err := h.Store(r.Context(), delivery); err != nil {
+	// GitHub sends once: what has come in whole is kept also where the sender
+	// hangs up or this server is about to stop.
+	if err := h.Store(context.WithoutCancel(r.Context()), delivery); err != nil {
 		log.Error("delivery not kept", "error", err)
 		http.Error(w, "the delivery could not be kept: redeliver it", http.StatusInternalServerError)
 		return

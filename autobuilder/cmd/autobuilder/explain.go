@@ -1,0 +1,116 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"autobuilder/build"
+	"autobuilder/ledger"
+	"autobuilder/webhook"
+)
+
+func explainCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "explain",
+		Usage:     "say what would become of a payload, without doing it",
+		ArgsUsage: "PAYLOAD",
+		Description: `PAYLOAD is a file with the JSON of a webhook (GitHub shows it under "Recent deliveries"), or - for stdin. The
+repository is asked for its branches and tags, as it is when a delivery comes in.`,
+		Flags: []cli.Flag{
+			&cli.StringFlag{Name: "event", Value: "push", Usage: "the `EVENT` that the payload is of"},
+			&cli.BoolFlag{Name: "json", Usage: "one JSON object on stdout"},
+		},
+		Action: explain,
+	}
+}
+
+// prospect is what explain prints.
+type prospect struct {
+	Verdict string        `json:"verdict"`
+	Why     string        `json:"why"`
+	Builds  []build.Build `json:"builds,omitempty"` // that would be made
+}
+
+func explain(c *cli.Context) error {
+	cfg, err := loadConfig(c)
+	if err != nil {
+		return err
+	}
+	body, err := readPayload(c)
+	if err != nil {
+		return err
+	}
+	push, err := webhook.Parse(c.String("event"), body)
+	if err != nil {
+		return usageError{err}
+	}
+	book, done, err := lookOnly(cfg.LedgerFile())
+	if err != nil {
+		return err
+	}
+	defer done()
+	decision, err := newDispatcher(cfg, book, nil, slog.New(slog.DiscardHandler)).
+		Consider(c.Context, build.Delivery{ID: "explain", Event: c.String("event"), Received: time.Now(), Push: push})
+	if err != nil {
+		return err
+	}
+	would := prospect{Verdict: decision.Verdict, Why: decision.Why, Builds: decision.Add}
+	if c.Bool("json") {
+		return printJSON(c.App.Writer, would)
+	}
+	printProspect(c.App.Writer, would)
+	return nil
+}
+
+func printProspect(out io.Writer, would prospect) {
+	fmt.Fprintf(out, "%s: %s\n", would.Verdict, plain(would.Why))
+	for _, b := range would.Builds {
+		fmt.Fprintf(out, "job %s would be started with COMMIT=%s BRANCH=%s TAG=%s VERSION=%s\n",
+			b.Job, b.Commit, b.Branch, b.Tag, b.Version)
+	}
+}
+
+func readPayload(c *cli.Context) ([]byte, error) {
+	if c.NArg() != 1 {
+		return nil, wrongUsage("explain needs one PAYLOAD, after the flags: a file or - for stdin")
+	}
+	in := c.App.Reader
+	if name := c.Args().First(); name != "-" {
+		file, err := os.Open(name)
+		if err != nil {
+			return nil, usageError{fmt.Errorf("read payload: %w", err)}
+		}
+		defer file.Close() //nolint:errcheck // it was only read
+		in = file
+	}
+	body, err := io.ReadAll(io.LimitReader(in, webhook.MaxBody))
+	if err != nil {
+		return nil, fmt.Errorf("read payload: %w", err)
+	}
+	return body, nil
+}
+
+// lookOnly opens the ledger, or an empty one that is thrown away where there is
+// none yet.
+func lookOnly(path string) (book *ledger.Ledger, done func(), err error) {
+	dir := ""
+	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
+		if dir, err = os.MkdirTemp("", "autobuilder-explain-"); err != nil {
+			return nil, nil, fmt.Errorf("make an empty ledger: %w", err)
+		}
+		path = dir + "/ledger.db"
+	}
+	book, err = ledger.Open(path)
+	return book, func() {
+		book.Close() //nolint:errcheck // nothing was written
+		if dir != "" {
+			os.RemoveAll(dir) //nolint:errcheck // a directory for temporary files
+		}
+	}, err
+}

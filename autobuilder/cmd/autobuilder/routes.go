@@ -1,0 +1,72 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/go-chi/chi/v5"
+
+	"autobuilder/build"
+	"autobuilder/config"
+	"autobuilder/jenkins"
+	"autobuilder/ledger"
+	"autobuilder/web"
+	"autobuilder/webhook"
+)
+
+// routes is the whole HTTP surface.
+func routes(cfg *config.Config, secrets []config.Secret, book *ledger.Ledger, client *jenkins.Client, log *slog.Logger) (http.Handler, error) {
+	page, err := web.New(web.Options{
+		Projects: func() []build.Project { return cfg.Projects },
+		Ledger:   book, Console: client.Console, Log: log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	keys := make([][]byte, 0, len(secrets))
+	for _, secret := range secrets {
+		keys = append(keys, []byte(secret.Reveal()))
+	}
+	r := chi.NewRouter()
+	r.Method(http.MethodPost, "/webhooks/github", &webhook.Handler{Secrets: keys, Store: book.Store, Log: log})
+	r.Get("/healthz", answerFor(map[string]check{"ledger": aliveLedger(book)}))
+	r.Get("/readyz", answerFor(map[string]check{"ledger": aliveLedger(book), "jenkins": client.Ping}))
+	r.Mount("/", page)
+	return r, nil
+}
+
+// check says whether a part works.
+type check func(context.Context) error
+
+func aliveLedger(book *ledger.Ledger) check {
+	return func(ctx context.Context) error {
+		_, err := book.Newest(ctx)
+		return err
+	}
+}
+
+// ownHeader tells check that it is an autobuilder which has the address.
+const ownHeader = "X-Autobuilder"
+
+const checkTime = 5 * time.Second
+
+// answerFor answers 200 when all parts work, else 503 and which doesn't.
+func answerFor(parts map[string]check) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		ctx, cancel := context.WithTimeout(r.Context(), checkTime)
+		defer cancel()
+		status, text := http.StatusOK, "ok\n"
+		for name, works := range parts {
+			if err := works(ctx); err != nil {
+				status, text = http.StatusServiceUnavailable, fmt.Sprintf("%s: %s\n", name, err)
+			}
+		}
+		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+		w.Header().Set(ownHeader, "1")
+		w.WriteHeader(status)
+		fmt.Fprint(w, text)
+	}
+}

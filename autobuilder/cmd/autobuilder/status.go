@@ -1,0 +1,155 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/urfave/cli/v2"
+
+	"autobuilder/build"
+	"autobuilder/config"
+	"autobuilder/ledger"
+)
+
+func statusCommand() *cli.Command {
+	return &cli.Command{
+		Name:        "status",
+		Usage:       "say whether the server is ready, and how far each project is",
+		Description: "Exits 1 if the server is not ready: it does not run, or Jenkins does not answer it.",
+		Flags:       []cli.Flag{&cli.BoolFlag{Name: "json", Usage: "one JSON object on stdout"}},
+		Action:      status,
+	}
+}
+
+// standing is what status prints.
+type standing struct {
+	Server   string    `json:"server"` // ready, or what is wrong
+	Ready    bool      `json:"ready"`
+	Pending  int       `json:"pending"` // deliveries that are not decided
+	Projects []project `json:"projects"`
+}
+
+// project is how far one project is.
+type project struct {
+	Name string       `json:"name"`
+	Last *build.Build `json:"last,omitempty"` // newest build
+	Good *build.Build `json:"good,omitempty"` // newest that succeeded
+}
+
+func status(c *cli.Context) error {
+	if err := noArguments(c); err != nil {
+		return err
+	}
+	cfg, err := loadConfig(c)
+	if err != nil {
+		return err
+	}
+	book, err := openExisting(cfg)
+	if err != nil {
+		return err
+	}
+	defer book.Close() //nolint:errcheck // nothing was written
+	now, err := stand(c.Context, cfg, book)
+	if err != nil {
+		return err
+	}
+	now.Server, now.Ready = askReady(c.Context, "http://"+cfg.Listen)
+	if c.Bool("json") {
+		err = printJSON(c.App.Writer, now)
+	} else {
+		err = printStanding(c.App.Writer, now)
+	}
+	if err == nil && !now.Ready {
+		return fmt.Errorf("the server at %s is not ready", cfg.Listen)
+	}
+	return err
+}
+
+func stand(ctx context.Context, cfg *config.Config, book *ledger.Ledger) (standing, error) {
+	var now standing
+	repos, err := book.PendingRepos(ctx)
+	if err != nil {
+		return now, err
+	}
+	for _, repo := range repos {
+		pending, err := book.Pending(ctx, repo)
+		if err != nil {
+			return now, err
+		}
+		now.Pending += len(pending)
+	}
+	for _, p := range cfg.Projects {
+		builds, err := book.Builds(ctx, p.Name, 100)
+		if err != nil {
+			return now, err
+		}
+		now.Projects = append(now.Projects, newest(p.Name, builds))
+	}
+	return now, nil
+}
+
+func newest(name string, builds []build.Build) project {
+	p := project{Name: name}
+	for i := range builds {
+		if p.Last == nil {
+			p.Last = &builds[i]
+		}
+		if builds[i].State == build.Succeeded {
+			p.Good = &builds[i]
+			break
+		}
+	}
+	return p
+}
+
+// askReady asks the running server.
+func askReady(ctx context.Context, url string) (words string, ready bool) {
+	ctx, cancel := context.WithTimeout(ctx, 2*checkTime)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url+"/readyz", http.NoBody)
+	if err != nil {
+		return err.Error(), false
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return "does not run: " + err.Error(), false
+	}
+	defer response.Body.Close() //nolint:errcheck // it was read
+	text, err := io.ReadAll(io.LimitReader(response.Body, 4096))
+	if err != nil {
+		return err.Error(), false
+	}
+	if response.StatusCode != http.StatusOK {
+		return strings.TrimSpace(string(text)), false
+	}
+	return "ready", true
+}
+
+func printStanding(out io.Writer, now standing) error {
+	fmt.Fprintf(out, "server: %s\npending deliveries: %d\n\n", now.Server, now.Pending)
+	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(table, "PROJECT\tLAST\tSTATE\tNUMBER\tSINCE\tGOOD\tWHY")
+	for _, p := range now.Projects {
+		last, good := build.Build{}, build.Build{}
+		if p.Last != nil {
+			last = *p.Last
+		}
+		if p.Good != nil {
+			good = *p.Good
+		}
+		row(table, p.Name, label(last), string(last.State), numberOf(last), clock(last.Created), label(good), last.Why)
+	}
+	return table.Flush()
+}
+
+// label is the version, or the commit where there is none.
+func label(b build.Build) string {
+	if v := versionOf(b); v != "" {
+		return v
+	}
+	return short(b.Commit)
+}
