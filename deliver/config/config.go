@@ -30,6 +30,7 @@ type Config struct {
 
 	values []Value
 	notes  []string
+	others func(name string) Value
 }
 
 // Value is one setting and where it came from.
@@ -66,11 +67,11 @@ func Load(ctx context.Context, src Source) (*Config, error) {
 // Values gives every setting in the table's order.
 func (c *Config) Values() []Value { return slices.Clone(c.values) }
 
-// Value gives one setting; the name is one of the table's.
+// Value gives one setting, or any other variable that the config set.
 func (c *Config) Value(name string) Value {
 	i := slices.IndexFunc(c.values, func(v Value) bool { return v.Variable.Name == name })
 	if i < 0 {
-		return Value{}
+		return c.others(name)
 	}
 	return c.values[i]
 }
@@ -92,6 +93,14 @@ func (c *Config) Need(names ...string) error {
 		missing = append(missing, errors.New("HOSTS: --only and --except leave no host"))
 	}
 	return errors.Join(missing...)
+}
+
+// Blame says which setting an error is of, and who gave it.
+func (v Value) Blame(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%s: %s: %w", v.Origin, v.Variable.Name, err)
 }
 
 func (v Value) howToSet() string {

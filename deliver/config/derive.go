@@ -26,7 +26,7 @@ func (c *Config) derive(dir string) error {
 	} {
 		if !check.good {
 			v := c.Value(check.name)
-			return v.blame(fmt.Errorf("%s %s", shown(v.Text), check.why))
+			return v.Blame(fmt.Errorf("%s %s", shown(v.Text), check.why))
 		}
 	}
 	return nil

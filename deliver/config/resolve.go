@@ -171,9 +171,23 @@ func (r *resolver) origin(name string) string {
 	return origin
 }
 
+// other is a variable that only the project's own scripts know.
+func (r *resolver) other(name string) Value {
+	v := Value{Variable: Variable{Name: name, Kind: Text}}
+	switch text, set := r.scripted(name); {
+	case name == "ORIGIN_DIR":
+		v.Text, v.Origin = r.src.Dir, "working directory"
+	case set:
+		v.Text, v.Origin, v.Given = text, r.origin(name), true
+	case r.environ[name] != "":
+		v.Text, v.Origin, v.Given = r.environ[name], "environment "+name, true
+	}
+	return v
+}
+
 // config resolves every setting, and tells all that is wrong at once.
 func (r *resolver) config() (*Config, error) {
-	c := &Config{}
+	c := &Config{others: r.other}
 	wrong := []error{r.checkEnvironment()}
 	for _, v := range Variables() {
 		value := r.resolve(v)
@@ -198,15 +212,7 @@ func (v Value) apply(s *Settings) error {
 	if err == nil && len(v.Variable.Choices) > 0 {
 		err = oneOf(v.Variable.Choices, v.Text)
 	}
-	return v.blame(err)
-}
-
-// blame says which setting an error is of, and who gave it.
-func (v Value) blame(err error) error {
-	if err == nil {
-		return nil
-	}
-	return fmt.Errorf("%s: %s: %w", v.Origin, v.Variable.Name, err)
+	return v.Blame(err)
 }
 
 // checkEnvironment refuses an environment that nothing is set for: a slip in
@@ -252,18 +258,18 @@ func (c *Config) chooseHosts() error {
 	named := c.Value("HOSTS")
 	unique, repeated, err := inventory.Unique(c.Hosts)
 	if err != nil {
-		return named.blame(err)
+		return named.Blame(err)
 	}
 	if len(repeated) > 0 {
 		c.notes = append(c.notes, fmt.Sprintf("HOSTS names %s more than once (%s)", inventory.Join(repeated), named.Origin))
 	}
 	c.Fleet = unique
 	if c.Hosts, err = inventory.Select(unique, c.Only, nil); err != nil {
-		return c.Value("ONLY").blame(err)
+		return c.Value("ONLY").Blame(err)
 	}
 	left, err := inventory.Select(unique, nil, c.Except)
 	if err != nil {
-		return c.Value("EXCEPT").blame(err)
+		return c.Value("EXCEPT").Blame(err)
 	}
 	c.Hosts = slices.DeleteFunc(c.Hosts, func(h inventory.Host) bool { return !slices.Contains(left, h) })
 	return nil

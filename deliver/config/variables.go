@@ -2,6 +2,7 @@ package config
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	"deliver/inventory"
@@ -99,7 +100,7 @@ func theBuild() []Variable {
 
 func theRollout() []Variable {
 	return []Variable{
-		row("ORDER", "order", "parallel", "parallel or rolling", text(func(s *Settings) *string { return &s.Order })),
+		row("ORDER", "order", "", "parallel or rolling; default: rolling where BATCH is set", text(func(s *Settings) *string { return &s.Order })),
 		row("BATCH", "batch", "", "hosts switched at a time: 4, 25% or 1,10%,100%", text(func(s *Settings) *string { return &s.Batch })),
 		row("CANARY", "canary", "", "hosts switched and checked before all others", text(func(s *Settings) *string { return &s.Canary })),
 		row("PAUSE", "pause", "0s", "rest between two batches", duration(func(s *Settings) *time.Duration { return &s.Pause })),
@@ -164,4 +165,19 @@ func setByOthers() []Variable {
 		row("AUTOBUILDER_URL", "", "", "where autobuilder is told what happens", text(func(s *Settings) *string { return &s.AutobuilderURL })),
 		row("AUTOBUILDER_TOKEN", "", "", "what deliver proves itself with there", text(func(s *Settings) *string { return &s.AutobuilderToken })).secret(),
 	}
+}
+
+// Explained is the help with the choices and the default.
+func (v Variable) Explained() string {
+	text := v.Help
+	if len(v.Choices) > 0 {
+		text += ": " + strings.Join(v.Choices, ", ")
+	}
+	switch {
+	case v.Default != "":
+		text += "; default " + v.Default
+	case v.From != "" && !strings.Contains(text, "default"):
+		text += "; default: " + v.From + "'s"
+	}
+	return text
 }

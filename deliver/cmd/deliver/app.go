@@ -5,6 +5,9 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime/debug"
+	"slices"
+	"strings"
 
 	"github.com/urfave/cli/v2"
 )
@@ -12,32 +15,88 @@ import (
 // commands is the command tree; each command stands in a file of its name.
 func commands(e *environment) []*cli.Command {
 	return []*cli.Command{
+		checkCommand(e, nil),
 		hostsCommand(e),
+		strategiesCommand(e),
+		initCommand(e),
 	}
 }
 
 // run is deliver without the process around it: it gives the exit code.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	dir, err := os.Getwd()
-	if err == nil {
-		e := &environment{stdin: stdin, stdout: stdout, stderr: stderr, dir: dir, environ: os.Environ(), flags: map[string]string{}}
-		err = newApp(e).RunContext(ctx, args)
-	}
+	err := runIn(ctx, args, &environment{
+		stdin: stdin, stdout: stdout, stderr: stderr,
+		environ: os.Environ(), flags: map[string]string{},
+	})
 	if err != nil {
-		fmt.Fprintf(stderr, "deliver: %v\n", err)
+		for line := range strings.SplitSeq(strings.TrimSpace(err.Error()), "\n") {
+			fmt.Fprintf(stderr, "deliver: %s\n", line)
+		}
 	}
 	return exitCode(ctx, err)
 }
 
-func newApp(e *environment) *cli.App {
+func runIn(ctx context.Context, args []string, e *environment) (err error) {
+	if e.dir, err = os.Getwd(); err != nil {
+		return fmt.Errorf("find the working directory: %w", err)
+	}
+	tree := completed(commands(e), e)
+	if len(args) > 1 && args[1] == "help" {
+		return help(e, tree, args[2:])
+	}
+	asked, err := arrange(args[1:], tree)
+	switch {
+	case err != nil:
+		return err
+	case asked.version:
+		_, err = fmt.Fprintf(e.stdout, "deliver %s\n", version())
+		return err
+	case asked.help && asked.named:
+		return help(e, tree, []string{asked.command.Name})
+	case asked.help || asked.command == nil:
+		return help(e, tree, nil)
+	}
+	return newApp(e, tree).RunContext(ctx, asked.line())
+}
+
+// completed gives every command what all have: the flags of the settings and
+// of the output, and errors instead of silence.
+func completed(tree []*cli.Command, e *environment) []*cli.Command {
+	for _, c := range tree {
+		c.HideHelp = true
+		c.OnUsageError = badUsage
+		if c.Hidden {
+			continue
+		}
+		c.Before = noArguments
+		for _, f := range slices.Concat(outputFlags(e), settingFlags(e)) {
+			if findFlag(c, f.Names()[0]) == nil {
+				c.Flags = append(c.Flags, f)
+			}
+		}
+	}
+	return tree
+}
+
+func newApp(e *environment, tree []*cli.Command) *cli.App {
 	return &cli.App{
 		Name:           "deliver",
-		Usage:          "put a release on every server that runs the project",
+		HideHelp:       true,
 		HideVersion:    true,
 		Reader:         e.stdin,
 		Writer:         e.stdout,
 		ErrWriter:      e.stderr,
 		ExitErrHandler: func(*cli.Context, error) {},
-		Commands:       commands(e),
+		OnUsageError:   badUsage,
+		Commands:       tree,
 	}
+}
+
+// version is what the binary was built from.
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "unknown"
+	}
+	return info.Main.Version
 }

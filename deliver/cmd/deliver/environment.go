@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"io"
 
 	"deliver/config"
@@ -23,15 +24,22 @@ type environment struct {
 type output struct {
 	json    bool // one object on stdout
 	events  bool // JSON lines on stdout
-	plain   bool // no colours, no bars
-	compact bool
+	plain   bool // neither colours nor bars
+	noColor bool
+	compact bool // only what matters
 	verbose bool
 	debug   bool
 }
 
-// settings reads flags, environment and .deliver/config. Its error ends
-// deliver with exitUsage.
+// settings reads flags, environment and .deliver/config, and says on stderr
+// what is odd about them. Its error ends deliver with exitUsage.
 func (e *environment) settings(ctx context.Context) (*config.Config, error) {
 	c, err := config.Load(ctx, config.Source{Dir: e.dir, Environ: e.environ, Flags: e.flags, Output: e.stderr})
-	return c, withCode(exitUsage, err)
+	if err != nil {
+		return nil, withCode(exitUsage, err)
+	}
+	for _, note := range c.Notes() {
+		fmt.Fprintf(e.stderr, "deliver: note: %s\n", note)
+	}
+	return c, nil
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 
 	"github.com/urfave/cli/v2"
@@ -10,10 +11,18 @@ func hostsCommand(e *environment) *cli.Command {
 	return &cli.Command{
 		Name:  "hosts",
 		Usage: "print the servers, one per line",
+		Description: "Evaluates .deliver/config and prints the servers that a delivery would go to, after --env, --only " +
+			"and --except. Contacts none of them.",
 		Action: func(c *cli.Context) error {
 			settings, err := e.settings(c.Context)
 			if err != nil {
 				return err
+			}
+			if err := settings.Need("HOSTS"); err != nil {
+				return withCode(exitUsage, err)
+			}
+			if e.output.json {
+				return e.printJSON(map[string]any{"hosts": settings.Hosts, "origin": settings.Value("HOSTS").Origin})
 			}
 			for _, h := range settings.Hosts {
 				fmt.Fprintln(e.stdout, h)
@@ -21,4 +30,12 @@ func hostsCommand(e *environment) *cli.Command {
 			return nil
 		},
 	}
+}
+
+// printJSON prints the result of a command that was asked for --json.
+func (e *environment) printJSON(result any) error {
+	enc := json.NewEncoder(e.stdout)
+	enc.SetIndent("", "  ")
+	enc.SetEscapeHTML(false)
+	return enc.Encode(result)
 }

@@ -1,0 +1,136 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"deliver/config"
+)
+
+// checkCommand shows the settings and tests that nothing is missing. With a
+// preflight, --hosts also asks the hosts whether they are ready.
+func checkCommand(e *environment, preflight func(context.Context, *config.Config) error) *cli.Command {
+	command := &cli.Command{
+		Name:  "check",
+		Usage: "print every setting and where it came from, and what is missing",
+		Description: "Evaluates .deliver/config and prints what a delivery would be told. Exit code 1: a setting " +
+			"that the strategy needs is missing; 2: one is wrong.",
+	}
+	if preflight != nil {
+		command.Flags = []cli.Flag{&cli.BoolFlag{Name: "hosts", Usage: "ask the hosts, too, changing nothing (to name hosts, set HOSTS)"}}
+	}
+	command.Action = func(c *cli.Context) error {
+		settings, err := e.settings(c.Context)
+		if err != nil {
+			return err
+		}
+		result, err := inspect(c.Context, settings)
+		if err != nil {
+			return err
+		}
+		if err := result.print(e); err != nil {
+			return err
+		}
+		if preflight != nil && c.Bool("hosts") {
+			return preflight(c.Context, settings)
+		}
+		return nil
+	}
+	return command
+}
+
+// inspection is what check found.
+type inspection struct {
+	required, optional []config.Value
+	missing            []string
+	err                error // says how to set what is missing
+}
+
+func inspect(ctx context.Context, c *config.Config) (inspection, error) {
+	needs, err := c.Script.Requirements(ctx, c.Strategy)
+	if err != nil {
+		return inspection{}, withCode(exitUsage, err)
+	}
+	if _, _, err := planned(c); err != nil {
+		return inspection{}, err
+	}
+	found := inspection{err: c.Need(needs.Required...)}
+	for _, name := range needs.Required {
+		v := c.Value(name)
+		found.required = append(found.required, v)
+		if v.Text == "" {
+			found.missing = append(found.missing, name)
+		}
+	}
+	for _, name := range needs.Optional {
+		if v := c.Value(name); v.Text != "" && !isSetting(name) {
+			found.optional = append(found.optional, v)
+		}
+	}
+	for _, v := range c.Values() {
+		if v.Text != "" && !slices.Contains(needs.Required, v.Variable.Name) {
+			found.optional = append(found.optional, v)
+		}
+	}
+	return found, nil
+}
+
+func isSetting(name string) bool {
+	_, ok := config.Lookup(name)
+	return ok
+}
+
+// print gives the result in its form, and the error of what is missing.
+func (i inspection) print(e *environment) error {
+	if e.output.json {
+		return errors.Join(e.printJSON(i.object()), withCode(exitFailed, i.err))
+	}
+	fmt.Fprintln(e.stdout)
+	for _, v := range i.required {
+		fmt.Fprintln(e.stdout, settingLine(v))
+	}
+	fmt.Fprintln(e.stdout, strings.Repeat("-", 59))
+	for _, v := range i.optional {
+		fmt.Fprintln(e.stdout, settingLine(v))
+	}
+	if i.err != nil {
+		fmt.Fprintf(e.stdout, "\nDELIVER IS MISSING THE FOLLOWING CONFIG(S):\n\n%s\n\n", strings.Join(i.missing, " "))
+		return withCode(exitFailed, i.err)
+	}
+	fmt.Fprint(e.stdout, "\nREADY TO DELIVER!\n\n")
+	return nil
+}
+
+func settingLine(v config.Value) string {
+	line := fmt.Sprintf("%-30s\t%s", v.Variable.Name, strings.ReplaceAll(safeText(v), "\n", " "))
+	if v.Origin == "" {
+		return line
+	}
+	return line + "  (" + v.Origin + ")"
+}
+
+func safeText(v config.Value) string {
+	if v.Variable.Secret && v.Text != "" {
+		return "(not shown)"
+	}
+	return v.Text
+}
+
+// object is the result as JSON.
+func (i inspection) object() map[string]any {
+	type setting struct {
+		Name   string `json:"name"`
+		Value  string `json:"value"`
+		Origin string `json:"origin,omitempty"`
+	}
+	settings := []setting{}
+	for _, v := range slices.Concat(i.required, i.optional) {
+		settings = append(settings, setting{v.Variable.Name, safeText(v), v.Origin})
+	}
+	return map[string]any{"ready": i.err == nil, "missing": append([]string{}, i.missing...), "settings": settings}
+}

@@ -1,0 +1,31 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/urfave/cli/v2"
+)
+
+func strategiesCommand(e *environment) *cli.Command {
+	return &cli.Command{
+		Name:        "strategies",
+		Usage:       "list the ways to deliver",
+		Description: "Lists the built-in strategy and those of the project, the files in .deliver/strategies.",
+		Action: func(c *cli.Context) error {
+			settings, err := e.settings(c.Context)
+			if err != nil {
+				return err
+			}
+			names := settings.Script.Strategies()
+			if e.output.json {
+				return e.printJSON(map[string]any{"strategies": names})
+			}
+			fmt.Fprint(e.stdout, "\nAvailable strategies:\n\n")
+			for _, name := range names {
+				fmt.Fprintf(e.stdout, "  * %s\n", name)
+			}
+			fmt.Fprintln(e.stdout)
+			return nil
+		},
+	}
+}
