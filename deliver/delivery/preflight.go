@@ -65,14 +65,14 @@ func (f *fleet) suits(v *visit) error {
 func (f *fleet) knowsService(v *visit) error {
 	service, found := f.App.Service, v.state.Service
 	switch {
-	case service.Command != "" || found.Known || found.Manager == "none" || service.Manager == "none":
+	case service.Command != "" || service.Manager == noManager || found.Known:
 		return nil
 	case f.App.Bare:
 		v.bare = true
 		return nil
 	}
-	manager := "no service manager"
-	if found.Manager != "" {
+	manager := "no service manager there"
+	if found.Manager != "" && found.Manager != noManager {
 		manager = found.Manager
 	}
 	return &host.Error{
@@ -81,6 +81,9 @@ func (f *fleet) knowsService(v *visit) error {
 		Hint:    "install the service, name it with SERVICE, give RESTART_CMD, or set SUPERVISOR=none where nothing is to be restarted",
 	}
 }
+
+// noManager is the service manager of an app that nothing restarts.
+const noManager = "none"
 
 func inBrackets(s string) string {
 	if s == "" {

@@ -110,7 +110,7 @@ func (f *fleet) checkFor(ctx context.Context, v *visit, id string, tell *rollout
 // service is what is restarted on a server.
 func (f *fleet) service(v *visit) host.Service {
 	if v.bare {
-		return host.Service{Manager: "none", Name: f.App.Service.Name}
+		return host.Service{Manager: noManager, Name: f.App.Service.Name}
 	}
 	return f.App.Service
 }
