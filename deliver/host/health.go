@@ -66,6 +66,7 @@ func (c *checkup) run(ctx context.Context) (Checked, error) {
 	start := time.Now()
 	deadline, cancel := context.WithTimeout(ctx, c.health.Deadline)
 	defer cancel()
+	end, _ := deadline.Deadline()
 	again := time.NewTicker(c.health.Interval)
 	defer again.Stop()
 	var wrong error
@@ -75,7 +76,7 @@ func (c *checkup) run(ctx context.Context) (Checked, error) {
 		if final || (err == nil && c.good >= c.needed()) {
 			return c.checked, err
 		}
-		if err != nil && (wrong == nil || deadline.Err() == nil) { // a last question cut short tells nothing
+		if wrong == nil || time.Now().Before(end) { // a last question that was cut short tells nothing
 			wrong = err
 		}
 		select {

@@ -96,9 +96,13 @@ type server struct {
 	out   *json.Encoder
 	build io.Reader
 	told  time.Time // when progress was told
+	taken *int64    // progress that was not told yet
 }
 
 func (s *server) answer(result any, err error) error {
+	if s.taken != nil {
+		_ = s.out.Encode(Reply{Progress: s.taken})
+	}
 	reply := Reply{}
 	if err == nil {
 		reply.OK, err = json.Marshal(result)
@@ -115,10 +119,13 @@ func (s *server) answer(result any, err error) error {
 // progress tells of the first call, which asks for the build, and then now and
 // then. A caller who is gone does not hear it: the build ends early then.
 func (s *server) progress(n int64) {
-	if now := time.Now(); s.told.IsZero() || now.Sub(s.told) >= progressEvery {
-		s.told = now
-		_ = s.out.Encode(Reply{Progress: &n})
+	now := time.Now()
+	if !s.told.IsZero() && now.Sub(s.told) < progressEvery {
+		s.taken = &n
+		return
 	}
+	s.told, s.taken = now, nil
+	_ = s.out.Encode(Reply{Progress: &n})
 }
 
 // operation does one op; args are those of the request.
