@@ -1,0 +1,198 @@
+package report
+
+import (
+	"strings"
+	"sync"
+	"time"
+
+	"deliver/rollout"
+)
+
+// fleet is what the events so far tell about the hosts.
+type fleet struct {
+	mu      sync.Mutex
+	hosts   []*host // in the order of the run
+	byName  map[string]*host
+	stage   string
+	members []string // of the stage
+	began   time.Time
+	since   time.Time // of the stage
+}
+
+// state is where a host is.
+type state int
+
+const (
+	waiting state = iota
+	running
+	passed
+	failing // a step failed; what becomes of the host is still to come
+	undone
+	broken // it could not be put back
+	aside
+)
+
+// host is one host as it is shown.
+type host struct {
+	label       string
+	state       state
+	stage       string
+	step        string // that runs, or failed
+	undoing     bool
+	since       time.Time
+	done, total int64
+	why         string // the first error
+	took        float64
+}
+
+func newFleet() *fleet {
+	return &fleet{byName: map[string]*host{}}
+}
+
+func (f *fleet) apply(e rollout.Event) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	switch {
+	case e.Kind == rollout.RunStarted:
+		f.began = e.Time
+		f.join(e.Hosts)
+	case e.Kind == rollout.StageStarted:
+		f.join(e.Hosts)
+		f.stage, f.members, f.since = e.Stage, e.Hosts, e.Time
+		f.wait(e)
+	case e.Host != "":
+		f.join([]string{e.Host})
+		f.byName[e.Host].apply(e)
+	}
+}
+
+func (f *fleet) join(names []string) {
+	before := len(f.hosts)
+	for _, name := range names {
+		if f.byName[name] == nil {
+			h := &host{label: name}
+			f.byName[name] = h
+			f.hosts = append(f.hosts, h)
+		}
+	}
+	if len(f.hosts) > before {
+		f.label()
+	}
+}
+
+// label names hosts without their user, where that is not needed to tell them apart.
+func (f *fleet) label() {
+	count := map[string]int{}
+	for name := range f.byName {
+		count[withoutUser(name)]++
+	}
+	for name, h := range f.byName {
+		h.label = clean(name)
+		if short := withoutUser(name); count[short] == 1 {
+			h.label = clean(short)
+		}
+	}
+}
+
+func withoutUser(name string) string { return name[strings.LastIndex(name, "@")+1:] }
+
+// wait puts the hosts of a stage that has begun in front of it.
+func (f *fleet) wait(e rollout.Event) {
+	for _, name := range e.Hosts {
+		h := f.byName[name]
+		h.state, h.stage, h.since = waiting, e.Stage, e.Time
+	}
+}
+
+func (h *host) apply(e rollout.Event) {
+	switch e.Kind {
+	case rollout.StepStarted:
+		h.state, h.stage, h.step, h.since = running, e.Stage, e.Step, e.Time
+		h.done, h.total = 0, 0
+	case rollout.StepProgress:
+		h.done, h.total = e.Done, e.Total
+	case rollout.StepFailed:
+		h.fail(failing, e)
+	case rollout.HostDone:
+		h.state, h.stage, h.took = passed, e.Stage, e.Took
+	case rollout.UndoStarted:
+		h.undoing = true
+	case rollout.UndoDone:
+		h.state = undone
+	case rollout.UndoFailed:
+		h.fail(broken, e)
+	case rollout.SetAside:
+		if h.state == failing {
+			h.state = aside
+		}
+	}
+}
+
+func (h *host) fail(s state, e rollout.Event) {
+	h.state = s
+	if h.why == "" {
+		h.why = e.Step + ": " + firstLine(clean(e.Error))
+	}
+}
+
+func firstLine(s string) string {
+	line, _, _ := strings.Cut(strings.TrimSpace(s), "\n")
+	return line
+}
+
+// word is the state in one or two words.
+func (h *host) word() string {
+	switch h.state {
+	case waiting:
+		return "waiting"
+	case running:
+		return h.step
+	case passed:
+		return batchless(h.stage) + " ok"
+	case undone:
+		return "rolled back"
+	case broken:
+		return "ROLLBACK FAILED"
+	default:
+		return "FAILED"
+	}
+}
+
+// batchless is a stage without its number: "switch" of "switch 2/3".
+func batchless(stage string) string {
+	name, _, _ := strings.Cut(strings.TrimPrefix(stage, "settle: "), " ")
+	return name
+}
+
+// over says that nothing is going on with the host in this stage any more.
+func (h *host) over() bool { return h.state != waiting && h.state != running }
+
+// named gives the labels of hosts.
+func (f *fleet) named(names []string) []string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	out := make([]string, len(names))
+	for i, name := range names {
+		out[i] = clean(name)
+		if h := f.byName[name]; h != nil {
+			out[i] = h.label
+		}
+	}
+	return out
+}
+
+// expected is how many hosts may still say the same in a stage; of a stage that
+// is not the fleet's it is not known.
+func (f *fleet) expected(stage string) (n int, known bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if stage != f.stage {
+		return 0, false
+	}
+	for _, name := range f.members {
+		if s := f.byName[name].state; s == waiting || s == running || s == passed || s == undone {
+			n++
+		}
+	}
+	return n, true
+}
