@@ -107,7 +107,7 @@ func (h *Handler) receive(w http.ResponseWriter, r *http.Request) (build.Deliver
 }
 
 var (
-	eventName  = regexp.MustCompile(`^[a-z_]{1,64}$`)
+	eventName  = regexp.MustCompile(`^[a-z0-9_]{1,64}$`)
 	deliveryID = regexp.MustCompile(`^[A-Za-z0-9._:-]{1,128}$`)
 )
 
@@ -116,9 +116,9 @@ func readHeaders(h http.Header) (d build.Delivery, signature string, err error) 
 	signature = h.Get(github.SHA256SignatureHeader)
 	switch {
 	case !eventName.MatchString(d.Event) || d.Event == build.Trigger:
-		return d, "", refuse(http.StatusBadRequest, "header %s is missing or no event of GitHub's", github.EventTypeHeader)
+		return d, "", refuse(http.StatusBadRequest, "header X-GitHub-Event is missing or no event of GitHub's")
 	case !deliveryID.MatchString(d.ID):
-		return d, "", refuse(http.StatusBadRequest, "header %s is missing or no id", github.DeliveryIDHeader)
+		return d, "", refuse(http.StatusBadRequest, "header X-GitHub-Delivery is missing or no id")
 	case !strings.HasPrefix(signature, "sha256="):
 		return d, "", refuse(http.StatusUnauthorized,
 			"header %s is missing: set a secret in the webhook's settings", github.SHA256SignatureHeader)
