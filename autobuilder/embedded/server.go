@@ -1,0 +1,179 @@
+// Package embedded is a Jenkins in this process: the part of its REST API that
+// clients use, and freestyle jobs run as Jenkins runs them.
+package embedded
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// Options say where the server keeps its state and what builds see.
+type Options struct {
+	Dir         string        // jobs, builds, workspaces and queue; made if absent
+	URL         string        // where the server is reached, for BUILD_URL and links; empty: as the request says
+	Executors   int           // builds at a time; default 2
+	QuietPeriod time.Duration // between trigger and start, where the job says nothing
+	Grace       time.Duration // from SIGTERM to SIGKILL for a build that is stopped; default 15 s
+	Env         []string      // what builds start from; nil: PATH, HOME, locale and the like of this process
+	Logger      *slog.Logger  // what goes wrong outside a request; nil: nobody is told
+
+	// User and Token are demanded of every request, as basic authentication.
+	// Without a token everybody who reaches the address may do everything, and
+	// only the crumb keeps foreign web pages out.
+	User          string
+	Token         string
+	AnonymousRead bool // pages and API may be read without the token
+}
+
+// Server is the embedded Jenkins. It is an http.Handler; Run does the builds.
+type Server struct {
+	options Options
+	handler http.Handler
+	lock    *os.File
+	session sessions
+	wake    chan struct{} // holds one note that something may be startable
+
+	mu      sync.Mutex
+	jobs    map[string]*job
+	queue   queue
+	running map[*run]struct{}
+}
+
+// New opens the state in o.Dir. Builds that were running when the last server
+// on it died are ended: what is left of their processes is killed, and they
+// read as failed.
+func New(o Options) (*Server, error) {
+	o, err := withDefaults(o)
+	if err != nil {
+		return nil, err
+	}
+	lock, err := lockDir(o.Dir)
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{
+		options: o, lock: lock, session: newSessions(), wake: make(chan struct{}, 1),
+		jobs: map[string]*job{}, running: map[*run]struct{}{},
+	}
+	if err := s.load(); err != nil {
+		return nil, errors.Join(err, lock.Close())
+	}
+	s.handler, err = s.routes()
+	if err != nil {
+		return nil, errors.Join(err, lock.Close())
+	}
+	return s, nil
+}
+
+func withDefaults(o Options) (Options, error) {
+	if o.Dir == "" {
+		return o, errors.New("embedded jenkins: no directory given")
+	}
+	dir, err := filepath.Abs(o.Dir)
+	if err != nil {
+		return o, fmt.Errorf("embedded jenkins: %w", err)
+	}
+	o.Dir = dir
+	if o.URL != "" {
+		if u, err := url.Parse(o.URL); err != nil || u.Host == "" {
+			return o, fmt.Errorf("embedded jenkins: url %q: want http://HOST/", o.URL)
+		}
+		o.URL = withSlash(o.URL)
+	}
+	if o.Executors <= 0 {
+		o.Executors = 2
+	}
+	if o.Grace <= 0 {
+		o.Grace = 15 * time.Second
+	}
+	if o.Env == nil {
+		o.Env = plainEnv(os.Environ())
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	return o, nil
+}
+
+// Two servers on one directory would give one number to two builds.
+func lockDir(dir string) (*os.File, error) {
+	if err := os.MkdirAll(filepath.Join(dir, "jobs"), 0o755); err != nil {
+		return nil, fmt.Errorf("embedded jenkins: make its directory: %w", err)
+	}
+	lock, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("embedded jenkins: %w", err)
+	}
+	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		return nil, errors.Join(fmt.Errorf("embedded jenkins: %s is in use by another server", dir), lock.Close())
+	}
+	return lock, nil
+}
+
+// load reads jobs before the queue: a build that has begun is in both when the
+// last server died between the two writes.
+func (s *Server) load() error {
+	if err := s.loadJobs(); err != nil {
+		return fmt.Errorf("embedded jenkins: load jobs: %w", err)
+	}
+	if err := s.loadQueue(); err != nil {
+		return fmt.Errorf("embedded jenkins: load queue: %w", err)
+	}
+	return nil
+}
+
+// ServeHTTP implements http.Handler.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	s.handler.ServeHTTP(w, r)
+}
+
+// Run starts builds until ctx is done, then stops those that run and waits for
+// them. What is in the queue stays there for the next server.
+func (s *Server) Run(ctx context.Context) error {
+	var builds sync.WaitGroup
+	defer builds.Wait()
+	for ctx.Err() == nil {
+		s.awaitWork(ctx, s.startReady(ctx, &builds))
+	}
+	return nil
+}
+
+// awaitWork returns when something may be startable: a change, or the end of
+// a quiet period.
+func (s *Server) awaitWork(ctx context.Context, next time.Duration) {
+	timer := time.NewTimer(next)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-s.wake:
+	case <-timer.C:
+	}
+}
+
+// Close gives the directory free. Run must have returned.
+func (s *Server) Close() error {
+	return s.lock.Close()
+}
+
+func (s *Server) changed() {
+	select {
+	case s.wake <- struct{}{}:
+	default:
+	}
+}
+
+func withSlash(address string) string {
+	if address != "" && address[len(address)-1] != '/' {
+		return address + "/"
+	}
+	return address
+}

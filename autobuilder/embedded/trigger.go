@@ -1,0 +1,124 @@
+package embedded
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+)
+
+func (s *Server) buildWithParameters(w http.ResponseWriter, r *http.Request, j *job) {
+	if len(j.spec.params) == 0 {
+		refuse(w, http.StatusBadRequest, "This job takes no parameters")
+		return
+	}
+	if err := r.ParseForm(); err != nil {
+		refuse(w, http.StatusBadRequest, err.Error())
+		return
+	}
+	s.enqueue(w, r, j, r.Form)
+}
+
+// build starts a job without parameters. One that takes some gets them as
+// Jenkins' own page sends them: as JSON in a field of the form.
+func (s *Server) build(w http.ResponseWriter, r *http.Request, j *job) {
+	if err := r.ParseForm(); err != nil {
+		refuse(w, http.StatusBadRequest, err.Error())
+		return
+	}
+	form, err := submitted(r.PostForm.Get("json"))
+	if err != nil || form == nil && len(j.spec.params) > 0 {
+		refuse(w, http.StatusBadRequest, "Nothing is submitted")
+		return
+	}
+	s.enqueue(w, r, j, form)
+}
+
+func submitted(text string) (url.Values, error) {
+	if text == "" {
+		return nil, nil
+	}
+	var form struct {
+		Parameter []struct {
+			Name  string `json:"name"`
+			Value any    `json:"value"`
+		} `json:"parameter"`
+	}
+	if err := json.Unmarshal([]byte(text), &form); err != nil {
+		return nil, err
+	}
+	values := url.Values{}
+	for _, p := range form.Parameter {
+		values.Set(p.Name, fmt.Sprint(p.Value))
+	}
+	return values, nil
+}
+
+func (s *Server) enqueue(w http.ResponseWriter, r *http.Request, j *job, form url.Values) {
+	switch {
+	case j.spec.disabled:
+		refuse(w, http.StatusConflict, j.name+" is not buildable: it is disabled")
+		return
+	case j.broken != nil:
+		refuse(w, http.StatusConflict, j.name+" is not buildable: "+j.broken.Error())
+		return
+	}
+	params, err := j.spec.values(form)
+	if err != nil {
+		refuse(w, http.StatusBadRequest, err.Error())
+		return
+	}
+	quiet, err := s.quietPeriod(j, r.Form.Get("delay"))
+	if err != nil {
+		refuse(w, http.StatusBadRequest, err.Error())
+		return
+	}
+	now := time.Now()
+	it, err := s.queue.add(item{Job: j.name, Params: params, Cause: "Started by user " + who(r), Since: now, Due: now.Add(quiet)})
+	if err != nil {
+		refuse(w, http.StatusInternalServerError, err.Error())
+		return
+	}
+	s.changed()
+	w.Header().Set("Location", s.root(r)+itemURL(it.ID))
+	w.WriteHeader(http.StatusCreated)
+}
+
+// quietPeriod is the request's, as in "5" or "5sec", or the job's, or the server's.
+func (s *Server) quietPeriod(j *job, delay string) (time.Duration, error) {
+	if delay != "" {
+		seconds, err := strconv.ParseUint(strings.TrimRight(delay, "second"), 10, 16)
+		if err != nil {
+			return 0, fmt.Errorf("delay %q: want seconds", delay)
+		}
+		return time.Duration(seconds) * time.Second, nil
+	}
+	if j.spec.quiet >= 0 {
+		return j.spec.quiet, nil
+	}
+	return s.options.QuietPeriod, nil
+}
+
+func itemURL(id int64) string { return fmt.Sprintf("queue/item/%d/", id) }
+
+func (s *Server) cancelItem(w http.ResponseWriter, r *http.Request) {
+	id, err := strconv.ParseInt(r.FormValue("id"), 10, 64)
+	if err != nil {
+		refuse(w, http.StatusBadRequest, "id: want the number of a queue item")
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.queue.find(id) == nil {
+		refuse(w, http.StatusNotFound, "No such queue item")
+		return
+	}
+	if err := s.queue.cancel(id); err != nil {
+		refuse(w, http.StatusInternalServerError, err.Error())
+		return
+	}
+	w.WriteHeader(http.StatusNoContent)
+}
