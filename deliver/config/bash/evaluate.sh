@@ -10,9 +10,13 @@ declare -A __deliver_lines
 
 __deliver_emit() { builtin printf '%s\0' "$@" >&"$__deliver_fd"; }
 
-# Remembers where a name was last assigned.
+# Remembers where a name was last assigned. What runs outside of files, such
+# as these functions, bash says to be in "environment"; a trap that a signal
+# set off it says to be the command that was interrupted, on line 1.
 __deliver_trace() {
-  __deliver_at=$3:$2
+  [[ -n $3 && $3 != environment && $1 != __deliver_* ]] || return 0
+  [[ $2 != 1 || $1 != "${__deliver_command-}" ]] || return 0
+  __deliver_at=$3:$2 __deliver_command=$1
   local name=${1%%=*}
   [[ $name != "$1" ]] || return 0
   name=${name%+}

@@ -1,0 +1,32 @@
+package config_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+)
+
+func TestNotes(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		config string
+		env    []string
+		want   []string
+	}{
+		"nothing odd":        {"APP=a\nHOSTS=b\nMY_THING=1\nUS=1\nregion=eu\n", nil, []string{}},
+		"a letter short":     {"HOST=a\nHOSTS=b\n", nil, []string{".deliver/config:1: deliver knows no HOST (did you mean HOSTS?)"}},
+		"letters changed":    {"BACTH=2\n", nil, []string{".deliver/config:1: deliver knows no BACTH (did you mean BATCH?)"}},
+		"two slips":          {"KEEP_RELEASE=2\nHEALTHURL=x\n", nil, []string{".deliver/config:2: deliver knows no HEALTHURL (did you mean HEALTH_URL?)", ".deliver/config:1: deliver knows no KEEP_RELEASE (did you mean KEEP_RELEASES?)"}},
+		"one of edeliver's":  {"AAUTO_VERSION=1\n", nil, []string{".deliver/config:1: deliver knows no AAUTO_VERSION (did you mean AUTO_VERSION?)"}},
+		"in the environment": {"", []string{"DELIVER_BACTH=2", "BACTH=3", "DELIVER_TO=/srv/a", "DELIVER_HOME=/x"}, []string{"environment DELIVER_BACTH: deliver knows no BACTH (did you mean BATCH?)"}},
+		"a former name":      {"SERVERS=a\nGIT_PUSH=-f\n", nil, []string{".deliver/config:2: GIT_PUSH does nothing any more: servers get an archive, nothing is pushed to them", ".deliver/config:1: SERVERS does nothing any more: the servers are HOSTS"}},
+		"edeliver":           {"APP=a\nBUILD_HOST=b\nPRODUCTION_HOSTS=c\n", nil, []string{".deliver/config:2: BUILD_HOST looks like a config of edeliver: deliver takes the build as it is given, and the servers from HOSTS, or from PRODUCTION_HOSTS with --env production"}},
+		"edeliver, chosen":   {"APP=a\nBUILD_HOST=b\nPRODUCTION_HOSTS=c\n", []string{"DELIVER_ENV=production"}, []string{}},
+		"a slip in special":  {"PRODUCTION_HOSTS=c\nPRODUCTION_BACTH=1\n", []string{"DELIVER_ENV=production"}, []string{".deliver/config:2: deliver knows no PRODUCTION_BACTH (did you mean BATCH?)"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			assert.ElementsMatch(t, c.want, load(t, configured(t, c.config), c.env...).Notes())
+		})
+	}
+}
