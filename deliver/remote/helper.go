@@ -1,0 +1,97 @@
+package remote
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime"
+	"sync"
+
+	"deliver/host"
+)
+
+// Helper finds the deliver binary that runs on a server of the given system,
+// in Go's words for it. It may be called many times, also at once.
+type Helper func(goos, goarch string) (Binary, error)
+
+// Binary is a program that is put on servers.
+type Binary struct {
+	SHA256 string // hex
+	Size   int64
+	Open   func() (io.ReadCloser, error)
+}
+
+// name is the binary's file on a server.
+func (b Binary) name() string {
+	if len(b.SHA256) < 16 {
+		return "deliver-none"
+	}
+	return "deliver-" + b.SHA256[:16]
+}
+
+// Executable gives the running program to servers of its own system; to
+// others, a file deliver-OS-ARCH beside it.
+func Executable() Helper {
+	var mu sync.Mutex
+	known := map[string]Binary{}
+	return func(goos, goarch string) (Binary, error) {
+		mu.Lock()
+		defer mu.Unlock()
+		system := goos + "/" + goarch
+		if b, ok := known[system]; ok {
+			return b, nil
+		}
+		path, err := executableFor(goos, goarch)
+		if err != nil {
+			return Binary{}, err
+		}
+		b, err := fileBinary(path)
+		if err == nil {
+			known[system] = b
+		}
+		return b, err
+	}
+}
+
+func executableFor(goos, goarch string) (string, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return "", fmt.Errorf("find the running program: %w", err)
+	}
+	if goos == runtime.GOOS && goarch == runtime.GOARCH {
+		if goos == "linux" {
+			return "/proc/self/exe", nil // what runs, also when its file was replaced meanwhile
+		}
+		return self, nil
+	}
+	beside := filepath.Join(filepath.Dir(self), "deliver-"+goos+"-"+goarch)
+	if _, err := os.Stat(beside); err != nil {
+		return "", &host.Error{
+			Kind:    host.KindFailed,
+			Message: fmt.Sprintf("the server is %s/%s, this deliver is %s/%s", goos, goarch, runtime.GOOS, runtime.GOARCH),
+			Hint:    fmt.Sprintf("build it with GOOS=%s GOARCH=%s and put it at %s", goos, goarch, beside),
+		}
+	}
+	return beside, nil
+}
+
+func fileBinary(path string) (Binary, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return Binary{}, fmt.Errorf("read the helper: %w", err)
+	}
+	defer f.Close()
+	sum := sha256.New()
+	size, err := io.Copy(sum, f)
+	if err != nil {
+		return Binary{}, fmt.Errorf("read the helper %s: %w", path, err)
+	}
+	return Binary{
+		SHA256: hex.EncodeToString(sum.Sum(nil)),
+		Size:   size,
+		Open:   func() (io.ReadCloser, error) { return os.Open(path) },
+	}, nil
+}

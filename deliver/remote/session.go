@@ -1,0 +1,143 @@
+package remote
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+
+	"golang.org/x/crypto/ssh"
+
+	"deliver/host"
+)
+
+// session runs one command on the server. It stands between its user and the
+// SSH library so that Close ends every Read and Write at once, also when the
+// connection is stuck; what is stuck then belongs to the connection.
+type session struct {
+	conn   *connection
+	in     *io.PipeWriter
+	inEnd  *io.PipeReader
+	out    *bufio.Reader
+	outEnd *io.PipeReader
+	output *io.PipeWriter
+	stderr tail
+
+	mu     sync.Mutex
+	ssh    *ssh.Session
+	closed bool
+}
+
+// start runs command on the server.
+func (c *connection) start(ctx context.Context, command string) (*session, error) {
+	s := &session{conn: c}
+	s.inEnd, s.in = io.Pipe()
+	s.outEnd, s.output = io.Pipe()
+	s.out = bufio.NewReader(s.outEnd)
+	started := make(chan error, 1)
+	if !c.spawn(func() { started <- s.run(command) }) {
+		return nil, c.broke("before a session", errClosed)
+	}
+	select {
+	case err := <-started:
+		if err != nil {
+			s.Close()
+			return nil, c.broke("while a session was opened", err)
+		}
+		return s, nil
+	case <-ctx.Done():
+		s.Close()
+		return nil, fmt.Errorf("%s: open a session: %w", c.name, context.Cause(ctx))
+	}
+}
+
+func (s *session) run(command string) error {
+	far, err := s.conn.client.NewSession()
+	if err != nil {
+		return err
+	}
+	if !s.adopt(far) {
+		return far.Close()
+	}
+	far.Stdout, far.Stderr = s.output, &s.stderr
+	stdin, err := far.StdinPipe()
+	if err != nil {
+		return err
+	}
+	if err := far.Start(command); err != nil {
+		return err
+	}
+	s.conn.spawn(func() {
+		_, err := io.Copy(stdin, s.inEnd)
+		s.inEnd.CloseWithError(err)
+		stdin.Close()
+	})
+	s.conn.spawn(func() { s.output.CloseWithError(s.verdict(far.Wait())) })
+	return nil
+}
+
+// adopt keeps the SSH session; false: nobody waits for it any more.
+func (s *session) adopt(far *ssh.Session) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.ssh = far
+	return !s.closed
+}
+
+// verdict is what the user reads after the command's output.
+func (s *session) verdict(err error) error {
+	var exit *ssh.ExitError
+	switch {
+	case err == nil:
+		return io.EOF
+	case errors.As(err, &exit):
+		return s.exited(exit)
+	}
+	return s.conn.broke("before the answer was complete", err)
+}
+
+func (s *session) exited(exit *ssh.ExitError) error {
+	e := &host.Error{Kind: host.KindFailed, Message: fmt.Sprintf("%s: the far side ended with status %d", s.conn.name, exit.ExitStatus())}
+	if exit.Signal() != "" {
+		e.Message = fmt.Sprintf("%s: the far side was ended by signal %s", s.conn.name, exit.Signal())
+	}
+	said := s.stderr.String()
+	if said != "" {
+		e.Message += ": " + said
+	}
+	switch {
+	case strings.Contains(said, "No space left") || strings.Contains(said, "quota exceeded"):
+		e.Kind = host.KindSpace
+	case exit.ExitStatus() == 126:
+		e.Hint = "may this user execute files there, and is it not on a noexec mount?"
+	}
+	return e
+}
+
+// Read reads what the command writes.
+func (s *session) Read(p []byte) (int, error) { return s.out.Read(p) }
+
+// Write writes what the command reads.
+func (s *session) Write(p []byte) (int, error) { return s.in.Write(p) }
+
+// CloseWrite ends what the command reads.
+func (s *session) CloseWrite() error { return s.in.Close() }
+
+// Close ends the session.
+func (s *session) Close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return nil
+	}
+	s.closed = true
+	s.inEnd.CloseWithError(io.ErrClosedPipe)
+	s.outEnd.CloseWithError(io.ErrClosedPipe)
+	if s.ssh != nil {
+		s.conn.spawn(func() { s.ssh.Close() })
+	}
+	return nil
+}
