@@ -1,0 +1,25 @@
+'use strict'
+
+const compression = require('compression')
+const express = require('express')
+const morgan = require('morgan')
+const { version, config } = require('./package.json')
+
+const app = express()
+app.use(compression())
+app.use(morgan('tiny', { skip: (req, res) => res.statusCode < 400 }))
+
+// A release with "healthy": false starts well and answers badly: what a health
+// check is for.
+const status = config.healthy ? 200 : 500
+app.get('/', (req, res) => res.status(status).send(`sample ${version}\n`))
+app.get('/healthz', (req, res) => res.status(status).json({ version, healthy: config.healthy }))
+
+const server = app.listen(process.env.PORT || 3000)
+server.on('error', (err) => {
+  console.error(`sample ${version}: ${err.message}`)
+  process.exit(1)
+})
+
+// Ends what it has begun before it goes.
+process.on('SIGTERM', () => server.close(() => process.exit(0)))

@@ -1,0 +1,71 @@
+# Where the lab keeps its things and which addresses it uses; every lab script sources this.
+# shellcheck shell=bash disable=SC2034 # most of it is for those who source this
+LAB_HOME=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+CHECKOUT=$(dirname "$LAB_HOME")
+CACHE=${LAB_CACHE:-$CHECKOUT/.cache}
+LAB=${LAB:-$CACHE/lab}
+# A lab has a /24 of its own, so that two labs on one machine don't meet.
+LAB_NET=${LAB_NET:-10.87.0}
+LAB_NAME=dlv${LAB_NET//./}          # prefix of namespaces and interfaces
+GATEWAY=$LAB_NET.254                # this machine, as the servers see it
+BALANCER_PORT=${BALANCER_PORT:-18087}
+STORE_PORT=${STORE_PORT:-18088}
+export LAB LAB_NET BALANCER_PORT STORE_PORT
+PATH=$CHECKOUT/bin:$CACHE/bin:$PATH
+
+say() { printf '%s\n' "$*"; }
+usage() {
+  sed -n '2,/^set/{/^set/d;s/^# \{0,1\}//p}' "$0" >&2
+  exit 2
+}
+die() {
+  printf '%s: %s\n' "$(basename "$0")" "$*" >&2
+  exit 1
+}
+
+# alive PIDFILE: the process of the file still runs.
+alive() { [ -s "$1" ] && kill -0 "$(cat "$1")" 2>/dev/null; }
+
+# finish PIDFILE [SECONDS]: ends the process of the file, with force after some time.
+finish() {
+  local pid tries=$((${2:-5} * 20))
+  [ -s "$1" ] || return 0
+  pid=$(cat "$1")
+  kill "$pid" 2>/dev/null || true
+  while kill -0 "$pid" 2>/dev/null && [ $((tries--)) -gt 0 ]; do sleep 0.05; done
+  kill -9 "$pid" 2>/dev/null || true
+  rm -f "$1"
+}
+
+# until_true SECONDS COMMAND...: waits for the command to succeed.
+until_true() {
+  local tries=$(($1 * 20))
+  shift
+  until "$@" >/dev/null 2>&1; do
+    [ $((tries--)) -gt 0 ] || return 1
+    sleep 0.05
+  done
+}
+
+# port_open HOST PORT
+port_open() { (exec 3<>"/dev/tcp/$1/$2") 2>/dev/null; }
+
+# kind: "namespaces" where this machine allows them, else "loopback": the
+# servers are then sshd's of this user at ports of 127.0.0.1.
+kind() {
+  if [ -n "${LAB_KIND:-}" ]; then
+    echo "$LAB_KIND"
+  elif [ -s "$LAB/kind" ]; then
+    cat "$LAB/kind"
+  elif [ "$(id -u)" = 0 ] && unshare -n -m true 2>/dev/null && command -v systemd-nspawn >/dev/null; then
+    echo namespaces
+  else
+    echo loopback
+  fi
+}
+
+# address HOST, app_port HOST: where its app listens.
+address() { if [ "$(kind)" = namespaces ]; then echo "$LAB_NET.${1#h}"; else echo 127.0.0.1; fi; }
+app_port() { if [ "$(kind)" = namespaces ]; then echo 3000; else echo $((13000 + ${1#h})); fi; }
+
+if [ "$(kind)" = namespaces ]; then STORE_ADDRESS=$GATEWAY:$STORE_PORT; else STORE_ADDRESS=127.0.0.1:$STORE_PORT; fi
