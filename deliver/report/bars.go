@@ -43,13 +43,10 @@ func (b built) Build() mpb.BarFiller { return mpb.BarFillerFunc(b) }
 
 // title draws the first row, and makes the others.
 func (b *bars) title(w io.Writer, _ decor.Statistics) error {
-	width, height, err := b.screen.GetTermSize()
-	if err != nil {
-		return err
-	}
+	width, height := b.screen.size()
 	title, rows := b.view.frame(width-1, min(mostRows, max(1, height-4)), time.Now())
 	b.rows = rows
-	_, err = io.WriteString(w, title)
+	_, err := io.WriteString(w, title)
 	return err
 }
 

@@ -7,7 +7,15 @@ func columns(s string) int { return runewidth.StringWidth(s) }
 
 // cut shortens a text to width columns at its end.
 func cut(s string, width int) string {
-	return runewidth.Truncate(s, max(0, width), "..")
+	if width <= 2 {
+		return runewidth.Truncate(s, max(0, width), "")
+	}
+	return runewidth.Truncate(s, width, "..")
+}
+
+// share is how many of width columns a column of names gets that would like most.
+func share(most, width int) int {
+	return min(most, max(width/3, min(8, width/2)))
 }
 
 // cutMiddle shortens a name to width columns and keeps its two ends, which

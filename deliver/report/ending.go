@@ -35,12 +35,14 @@ func (e ending) write(o rollout.Outcome) {
 }
 
 func (e ending) headline(p paint, o rollout.Outcome) string {
-	app := strings.ToUpper(clean(e.opts.App))
+	app := strings.ToUpper(oneLine(e.opts.App))
 	switch o.Result {
 	case rollout.OK:
 		return p.good(app + " " + e.opts.Done + "!")
 	case rollout.Partial:
 		return p.warn(fmt.Sprintf("%s %s, BUT FOR %s!", app, e.opts.Done, strings.ToUpper(hosts(notOK(o)))))
+	case rollout.Failed:
+		return p.bad(fmt.Sprintf("%s NOT %s!", app, e.opts.Done))
 	default:
 		return p.bad(fmt.Sprintf("%s NOT %s: %s", app, e.opts.Done, strings.ToUpper(string(o.Result))))
 	}

@@ -4,6 +4,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode"
 
 	"deliver/rollout"
 )
@@ -35,6 +36,7 @@ const (
 // host is one host as it is shown.
 type host struct {
 	label       string
+	short       string // label without the domain that all hosts share
 	state       state
 	stage       string
 	step        string // that runs, or failed
@@ -87,11 +89,39 @@ func (f *fleet) label() {
 		count[withoutUser(name)]++
 	}
 	for name, h := range f.byName {
-		h.label = clean(name)
+		h.label = oneLine(name)
 		if short := withoutUser(name); count[short] == 1 {
-			h.label = clean(short)
+			h.label = oneLine(short)
 		}
 	}
+	f.shorten()
+}
+
+// shorten takes the domain that all hosts share off their names.
+func (f *fleet) shorten() {
+	domain := ""
+	for i, h := range f.hosts {
+		if i == 0 {
+			domain = domainOf(h.label)
+		}
+		for domain != "" && !strings.HasSuffix(h.label, domain) {
+			domain = domainOf(domain[1:])
+		}
+	}
+	if len(f.hosts) == 1 || !strings.ContainsFunc(domain, unicode.IsLetter) {
+		domain = ""
+	}
+	for _, h := range f.hosts {
+		h.short = strings.TrimSuffix(h.label, domain)
+	}
+}
+
+// domainOf is what of a name stands from its first dot on.
+func domainOf(name string) string {
+	if at := strings.Index(name, "."); at > 0 {
+		return name[at:]
+	}
+	return ""
 }
 
 func withoutUser(name string) string { return name[strings.LastIndex(name, "@")+1:] }
@@ -107,7 +137,7 @@ func (f *fleet) wait(e rollout.Event) {
 func (h *host) apply(e rollout.Event) {
 	switch e.Kind {
 	case rollout.StepStarted:
-		h.state, h.stage, h.step, h.since = running, e.Stage, e.Step, e.Time
+		h.state, h.stage, h.step, h.since = running, e.Stage, oneLine(e.Step), e.Time
 		h.done, h.total = 0, 0
 	case rollout.StepProgress:
 		h.done, h.total = e.Done, e.Total
@@ -131,7 +161,7 @@ func (h *host) apply(e rollout.Event) {
 func (h *host) fail(s state, e rollout.Event) {
 	h.state = s
 	if h.why == "" {
-		h.why = e.Step + ": " + firstLine(clean(e.Error))
+		h.why = oneLine(e.Step) + ": " + firstLine(clean(e.Error))
 	}
 }
 
@@ -160,7 +190,7 @@ func (h *host) word() string {
 
 // batchless is a stage without its number: "switch" of "switch 2/3".
 func batchless(stage string) string {
-	name, _, _ := strings.Cut(strings.TrimPrefix(stage, "settle: "), " ")
+	name, _, _ := strings.Cut(strings.TrimPrefix(oneLine(stage), "settle: "), " ")
 	return name
 }
 
@@ -173,7 +203,7 @@ func (f *fleet) named(names []string) []string {
 	defer f.mu.Unlock()
 	out := make([]string, len(names))
 	for i, name := range names {
-		out[i] = clean(name)
+		out[i] = oneLine(name)
 		if h := f.byName[name]; h != nil {
 			out[i] = h.label
 		}
@@ -181,18 +211,25 @@ func (f *fleet) named(names []string) []string {
 	return out
 }
 
-// expected is how many hosts may still say the same in a stage; of a stage that
-// is not the fleet's it is not known.
-func (f *fleet) expected(stage string) (n int, known bool) {
+// allSaid reports whether no other host of the stage is going to say what so many
+// did: each but the failed ones said that a step went well, or nothing goes on any more.
+func (f *fleet) allSaid(e rollout.Event, said int) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if stage != f.stage {
-		return 0, false
+	if e.Stage != f.stage {
+		return false
 	}
+	going, fine := 0, 0
 	for _, name := range f.members {
-		if s := f.byName[name].state; s == waiting || s == running || s == passed || s == undone {
-			n++
+		switch h := f.byName[name]; {
+		case !h.over():
+			going++
+		case h.state == passed:
+			fine++
 		}
 	}
-	return n, true
+	if e.Kind == rollout.StepDone {
+		return said >= going+fine
+	}
+	return going == 0
 }

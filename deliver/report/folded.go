@@ -7,7 +7,7 @@ import (
 
 // cluster is the hosts of a large fleet that are in the same state.
 type cluster struct {
-	word        string
+	word, why   string
 	first       *host
 	labels      []string
 	done, total int64
@@ -20,13 +20,13 @@ func (v *view) foldedRows(width, most int) []string {
 	for _, c := range clusters {
 		word = max(word, columns(c.word))
 	}
-	word = min(word, max(7, width/3))
+	word = min(word, max(0, width-7))
 	var rows []string
 	for _, c := range clusters {
 		left := fmt.Sprintf("%s %5d", v.look(c.first, fit(c.word, word)), len(c.labels))
 		rows = append(rows, strings.TrimRight(left+"  "+c.detail(width-word-8), " "))
 	}
-	rows = rows[:min(len(rows), most)]
+	rows = rows[:min(len(rows), most-min(len(trouble), most/2))]
 	return append(rows, v.troubleRows(trouble, width, most-len(rows))...)
 }
 
@@ -38,43 +38,43 @@ func (c *cluster) detail(width int) string {
 }
 
 // clusters puts the hosts together that are in the same state, those that are
-// done last, and those apart that failed by themselves.
-func (v *view) clusters() (clusters []*cluster, trouble []*host) {
+// done last, and apart those that failed by themselves for the same reason.
+func (v *view) clusters() (clusters, trouble []*cluster) {
 	for s := waiting; s <= aside; s++ {
 		for _, h := range v.fleet.hosts {
 			switch {
 			case h.state != s:
 			case h.why != "" && h.state != running:
-				trouble = append(trouble, h)
+				trouble = gather(trouble, h, h.why)
 			default:
-				clusters = gather(clusters, h)
+				clusters = gather(clusters, h, "")
 			}
 		}
 	}
 	return clusters, trouble
 }
 
-func gather(clusters []*cluster, h *host) []*cluster {
+func gather(clusters []*cluster, h *host, why string) []*cluster {
 	word := h.word()
 	for _, c := range clusters {
-		if c.word == word && c.first.state == h.state {
+		if c.word == word && c.first.state == h.state && c.why == why {
 			c.take(h)
 			return clusters
 		}
 	}
-	c := &cluster{word: word, first: h}
+	c := &cluster{word: word, why: why, first: h}
 	c.take(h)
 	return append(clusters, c)
 }
 
 func (c *cluster) take(h *host) {
-	c.labels = append(c.labels, h.label)
+	c.labels = append(c.labels, h.short)
 	c.done += h.done
 	c.total += h.total
 }
 
-// troubleRows name the hosts that failed, as many as there is room for.
-func (v *view) troubleRows(trouble []*host, width, room int) []string {
+// troubleRows name the hosts that failed and why, as many as there is room for.
+func (v *view) troubleRows(trouble []*cluster, width, room int) []string {
 	if len(trouble) == 0 || room <= 0 {
 		return nil
 	}
@@ -82,19 +82,29 @@ func (v *view) troubleRows(trouble []*host, width, room int) []string {
 	if len(trouble) > room {
 		shown = trouble[:room-1]
 	}
-	name := 4
-	for _, h := range shown {
-		name = max(name, columns(h.label))
+	names, name := make([]string, len(shown)), 4
+	for i, c := range shown {
+		names[i] = fold(c.labels)
+		name = max(name, columns(names[i]))
 	}
-	name = min(name, max(8, width/3))
+	name = share(name, width)
 	var rows []string
-	for _, h := range shown {
-		text := v.look(h, h.word())
-		rest := width - name - 4 - columns(h.word())
-		rows = append(rows, fit(h.label, name)+"  "+text+"  "+cut(h.why, rest))
+	for i, c := range shown {
+		word := cut(c.word, width-name-2)
+		rest := cut(c.why, width-name-columns(word)-4)
+		rows = append(rows, strings.TrimRight(fit(names[i], name)+"  "+v.look(c.first, word)+"  "+rest, " "))
 	}
-	if more := len(trouble) - len(shown); more > 0 {
-		rows = append(rows, v.paint.bad(cut(fmt.Sprintf("and %d more that failed", more), width)))
+	return append(rows, v.more(trouble[len(shown):], width)...)
+}
+
+// more counts the hosts for which there is no row.
+func (v *view) more(left []*cluster, width int) []string {
+	n := 0
+	for _, c := range left {
+		n += len(c.labels)
 	}
-	return rows
+	if n == 0 {
+		return nil
+	}
+	return []string{v.paint.bad(cut(fmt.Sprintf("and %d more that failed", n), width))}
 }

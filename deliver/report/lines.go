@@ -42,8 +42,7 @@ func newLines(opts Options, fleet *fleet, out io.Writer) *lines {
 func (l *lines) show(e rollout.Event) {
 	switch e.Kind {
 	case rollout.RunStarted:
-		l.write(fmt.Sprintf("\n%s\n\n", l.paint.head(strings.ToUpper(
-			fmt.Sprintf("%s %s WITH %s STRATEGY", l.opts.Doing, clean(l.opts.App), clean(l.opts.Strategy))))))
+		l.title()
 	case rollout.StageStarted:
 		l.flush()
 		l.quarter = progress{began: e.Time}
@@ -57,6 +56,11 @@ func (l *lines) show(e rollout.Event) {
 	default:
 		l.ended(e)
 	}
+}
+
+func (l *lines) title() {
+	text := fmt.Sprintf("%s %s WITH %s STRATEGY", l.opts.Doing, oneLine(l.opts.App), oneLine(l.opts.Strategy))
+	l.write(fmt.Sprintf("\n%s\n\n", l.paint.head(strings.ToUpper(text))))
 }
 
 // ended shows what went well or not.
@@ -91,7 +95,7 @@ func (l *lines) message(e rollout.Event) {
 }
 
 func (l *lines) heading(e rollout.Event) string {
-	title := clean(e.Stage)
+	title := oneLine(e.Stage)
 	if title != "" {
 		title = strings.ToUpper(title[:1]) + title[1:]
 	}
@@ -119,8 +123,10 @@ func (l *lines) add(e rollout.Event, text string, look func(string) string) {
 	}
 	g := l.groups[at]
 	g.hosts = append(g.hosts, e.Host)
-	g.slowest = max(g.slowest, e.Took)
-	if n, known := l.fleet.expected(e.Stage); known && len(g.hosts) >= n {
+	if e.Kind == rollout.StepDone {
+		g.slowest = max(g.slowest, e.Took)
+	}
+	if l.fleet.allSaid(e, len(g.hosts)) {
 		l.flushTo(at + 1)
 	}
 }

@@ -29,7 +29,7 @@ func (l *lines) progress(e rollout.Event) {
 	}
 	l.quarter.told = quarter
 	l.flush()
-	l.write(render("", fmt.Sprintf("%s %d%%, slowest %s at %s", clean(e.Step), quarter, slowest.label, amount(slowest)), l.paint.dim))
+	l.write(render("", fmt.Sprintf("%s %d%%, slowest %s at %s", oneLine(e.Step), quarter, slowest.label, amount(slowest)), l.paint.dim))
 }
 
 // progress is how much of the stage is done, and the host that is the most behind.

@@ -24,15 +24,20 @@ type screen struct {
 // IsTerminal says that the screen is drawn on.
 func (s *screen) IsTerminal() bool { return true }
 
-// GetTermSize is the size of the terminal, or 80x24 if it does not tell.
+// GetTermSize is the size as mpb asks for it. It would leave out the upper
+// rows of what it thinks too high, counting those that are not drawn as well; the
+// view fits itself, so the height is said to be enough for every row.
 func (s *screen) GetTermSize() (width, height int, err error) {
+	width, height = s.size()
+	return width, height + mostRows, nil
+}
+
+// size is the size of the terminal, or 80x24 if it does not tell.
+func (s *screen) size() (width, height int) {
 	if f, ok := s.out.(*os.File); ok {
-		width, height, err = term.GetSize(int(f.Fd()))
+		width, height, _ = term.GetSize(int(f.Fd())) // not told is 0
 	}
-	if err != nil {
-		width, height = 0, 0
-	}
-	return cmp.Or(s.width, width, 80), cmp.Or(s.height, height, 24), nil
+	return cmp.Or(s.width, width, 80), cmp.Or(s.height, height, 24)
 }
 
 // Flush draws the frame that was written.

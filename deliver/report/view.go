@@ -43,8 +43,8 @@ func (v *view) title(width int, now time.Time) string {
 			over++
 		}
 	}
-	text := fmt.Sprintf("%s  %d/%d  %s", f.stage, over, len(f.members), clock(now.Sub(f.began)))
-	return v.paint.dim(cut(clean(text), width))
+	text := fmt.Sprintf("%s  %d/%d  %s", oneLine(f.stage), over, len(f.members), clock(now.Sub(f.began)))
+	return v.paint.dim(cut(text, width))
 }
 
 // clock writes a duration as 1:05 or 1:02:05.
@@ -59,12 +59,13 @@ func clock(d time.Duration) string {
 func (v *view) hostRows(width int, now time.Time) []string {
 	name, word := 4, 7
 	for _, h := range v.fleet.hosts {
-		name, word = max(name, columns(h.label)), max(word, columns(h.word()))
+		name, word = max(name, columns(h.short)), max(word, columns(h.word()))
 	}
-	name, word = min(name, max(8, width/3)), min(word, 15)
+	name = share(name, width)
+	word = min(word, 15, max(0, width-name-2))
 	rows := make([]string, len(v.fleet.hosts))
 	for i, h := range v.fleet.hosts {
-		left := fit(h.label, name) + "  "
+		left := fit(h.short, name) + "  "
 		rest := width - name - word - 4
 		rows[i] = strings.TrimRight(left+v.look(h, fit(h.word(), word))+"  "+v.detail(h, rest, now), " ")
 	}
