@@ -10,7 +10,9 @@ LAB_NAME=dlv${LAB_NET//./}          # prefix of namespaces and interfaces
 GATEWAY=$LAB_NET.254                # this machine, as the servers see it
 BALANCER_PORT=${BALANCER_PORT:-18087}
 STORE_PORT=${STORE_PORT:-18088}
-export LAB LAB_NET BALANCER_PORT STORE_PORT
+PAGE_PORT=${PAGE_PORT:-18089}
+JENKINS_PORT=${JENKINS_PORT:-18090}
+export LAB LAB_NET BALANCER_PORT STORE_PORT PAGE_PORT JENKINS_PORT
 PATH=$CHECKOUT/bin:$CACHE/bin:$PATH
 
 say() { printf '%s\n' "$*"; }
