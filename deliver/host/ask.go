@@ -53,6 +53,7 @@ func newPageQuestion(address string) (question, error) {
 	return pageQuestion{url: u, client: &http.Client{
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		Transport: &http.Transport{
+			DialContext:       dial,
 			DisableKeepAlives: true, // a connection from before the restart would prove nothing
 			// A certificate is for the name that the world uses, not for localhost;
 			// on the loopback interface nobody stands between.
@@ -92,8 +93,8 @@ func (q pageQuestion) port() int {
 type portQuestion int
 
 func (q portQuestion) ask(ctx context.Context) error {
-	address := net.JoinHostPort("localhost", strconv.Itoa(int(q)))
-	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", address)
+	address := net.JoinHostPort(localhost, strconv.Itoa(int(q)))
+	conn, err := dial(ctx, "tcp", address)
 	if err != nil {
 		return noAnswer(address, err)
 	}
@@ -125,6 +126,25 @@ func (q commandQuestion) ask(ctx context.Context) error {
 
 func (q commandQuestion) port() int { return 0 }
 
+const localhost = "localhost"
+
+// dial knows by itself what localhost is: not every server has it in a file.
+func dial(ctx context.Context, network, address string) (net.Conn, error) {
+	var d net.Dialer
+	name, port, err := net.SplitHostPort(address)
+	if err != nil || name != localhost {
+		return d.DialContext(ctx, network, address)
+	}
+	conn, err := d.DialContext(ctx, network, net.JoinHostPort("127.0.0.1", port))
+	if err == nil {
+		return conn, nil
+	}
+	if conn, v6err := d.DialContext(ctx, network, net.JoinHostPort("::1", port)); v6err == nil {
+		return conn, nil
+	}
+	return nil, err
+}
+
 // noAnswer says in a word how a connection failed.
 func noAnswer(address string, err error) error {
 	why := err.Error()
@@ -147,7 +167,7 @@ func firstLine(body io.Reader) string {
 
 func isLoopback(name string) bool {
 	ip := net.ParseIP(name)
-	return name == "localhost" || (ip != nil && ip.IsLoopback())
+	return name == localhost || (ip != nil && ip.IsLoopback())
 }
 
 // isOurs says whether an address is one of this machine.

@@ -15,12 +15,13 @@ import (
 // mostOutput is how much of a command's output is kept, from its end.
 const mostOutput = 64 << 10
 
-// newCommand is a command whose whole process group ends with ctx: first it is
-// asked to, then it is killed.
+// newCommand is a command that ends with ctx together with all it started:
+// first they are asked to, then they are killed. It is in a session of its
+// own, so that nothing it runs can ask the terminal for a password.
 func newCommand(ctx context.Context, dir, name string, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Dir = dir
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }
 	cmd.WaitDelay = 3 * time.Second
 	return cmd

@@ -12,12 +12,15 @@ func (l *Local) Check(ctx context.Context, health Health, service Service, id st
 	if _, err := l.find(id); err != nil {
 		return Checked{}, err
 	}
-	m, seen, err := l.findManager(ctx, service)
+	health = health.withDefaults()
+	question, err := l.question(health, id)
 	if err != nil {
 		return Checked{}, err
 	}
-	health = health.withDefaults()
-	question, err := l.question(health, id)
+	m, seen, err := l.findManager(ctx, service)
+	if isRefusal(err) && question != nil { // its answers say more than its manager
+		m, seen, err = noManager{}, sighting{ServiceState: ServiceState{Manager: managerNone}}, nil
+	}
 	if err != nil {
 		return Checked{}, err
 	}

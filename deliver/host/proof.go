@@ -26,9 +26,8 @@ func (c *checkup) prove() (proof, error) {
 	if c.seen.PID == 0 {
 		return proof{detail: "no process to look at"}, nil
 	}
-	p, err := c.proveAny([]process{process(c.seen.PID)}, "service "+c.service.Name)
+	p, err := c.proveAny([]process{process(c.seen.PID)}, fmt.Sprintf("service %s is", c.service.Name))
 	if err != nil {
-		err.Hint = fmt.Sprintf("the restart left it as it was, or it is not started from %s", c.local.current())
 		return p, err
 	}
 	return p, nil
@@ -41,9 +40,8 @@ func (c *checkup) provePort() (proof, error) {
 	if len(found) == 0 {
 		return proof{detail: unseen(port, sockets)}, nil
 	}
-	p, err := c.proveAny(found, fmt.Sprintf("port %d", port))
+	p, err := c.proveAny(found, fmt.Sprintf("port %d is held by", port))
 	if err != nil {
-		err.Hint = fmt.Sprintf("a process of an earlier delivery was left behind: stop it on the server (kill %d), then deliver again", p.pid)
 		return p, err
 	}
 	return p, nil
@@ -51,19 +49,29 @@ func (c *checkup) provePort() (proof, error) {
 
 // proveAny says that one of the processes runs from the release and none from another.
 func (c *checkup) proveAny(found []process, held string) (proof, *Error) {
-	result := proof{pid: int(found[0]), detail: fmt.Sprintf("%s is held by pid %d, which runs from no release", held, found[0])}
+	result := proof{pid: int(found[0]), detail: fmt.Sprintf("%s pid %d, which runs from no release", held, found[0])}
 	for _, p := range found {
 		from := c.releaseOf(p)
 		switch {
 		case from == "":
 		case from != c.id:
 			result.pid = int(p)
-			return result, &Error{Kind: KindOldRelease, Message: fmt.Sprintf("%s is held by pid %d, which runs from releases/%s", held, p, from)}
+			return result, c.oldRelease(p, fmt.Sprintf("%s pid %d, which runs from releases/%s", held, p, from))
 		case !result.proven || int(p) == c.seen.PID:
-			result = proof{pid: int(p), proven: true, detail: fmt.Sprintf("%s is held by pid %d", held, p)}
+			result = proof{pid: int(p), proven: true, detail: fmt.Sprintf("%s pid %d", held, p)}
 		}
 	}
 	return result, nil
+}
+
+func (c *checkup) oldRelease(p process, message string) *Error {
+	err := &Error{Kind: KindOldRelease, Message: message}
+	if int(p) == c.seen.PID || !c.managed {
+		err.Hint = fmt.Sprintf("the restart left it as it was, or it is not started from %s", c.local.current())
+	} else {
+		err.Hint = fmt.Sprintf("a process of an earlier delivery was left behind: stop it on the server (kill %d), then deliver again", p)
+	}
+	return err
 }
 
 // releaseOf is the release that a process, or the nearest one above it, runs

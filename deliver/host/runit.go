@@ -15,19 +15,20 @@ import (
 type runit struct{}
 
 func (r runit) look(ctx context.Context, name string) (sighting, error) {
-	unknown := sighting{ServiceState: ServiceState{Manager: managerRunit, Detail: "no such service directory"}}
+	seen := sighting{ServiceState: ServiceState{Manager: managerRunit, Detail: "no such service directory"}}
 	t, err := findTool("sv", "")
 	if err != nil {
-		return unknown, err
+		return seen, err
 	}
 	dir, ok := r.dir(name)
 	if !ok {
-		return unknown, nil
+		return seen, nil
 	}
 	// sv exits with the state of the service, so its output counts and not its status.
 	output, err := t.do(ctx, "status", dir)
-	if known := asError(err); err != nil && known.Kind == KindService {
-		return unknown, known
+	if isRefusal(err) {
+		seen.Known, seen.Detail = true, lastLines(output, 1)
+		return seen, err
 	}
 	return parseSv(output), nil
 }
@@ -41,11 +42,32 @@ func (r runit) restart(ctx context.Context, name string) error {
 	if !ok {
 		return noManagerKnows(name)
 	}
+	before, _ := r.look(ctx, name)
 	output, err := t.do(ctx, "-w", strconv.Itoa(svPatience(ctx)), "restart", dir)
 	if err != nil {
 		return t.failed("restart "+dir, output, err)
 	}
-	return nil
+	return r.awaitOther(ctx, name, before.PID)
+}
+
+// awaitOther waits until the process is not pid any more: sv counts in whole
+// seconds, and takes a process that has just begun for the new one.
+func (r runit) awaitOther(ctx context.Context, name string, pid int) error {
+	ctx, cancel := context.WithTimeout(ctx, time.Duration(svPatience(ctx))*time.Second)
+	defer cancel()
+	again := time.NewTicker(50 * time.Millisecond)
+	defer again.Stop()
+	for {
+		seen, err := r.look(ctx, name)
+		if err != nil || pid == 0 || seen.PID != pid {
+			return nil // what cannot be seen is left to Check
+		}
+		select {
+		case <-ctx.Done():
+			return &Error{Kind: KindService, Message: fmt.Sprintf("restart %s: pid %d does not end: %s", name, pid, seen.Detail)}
+		case <-again.C:
+		}
+	}
 }
 
 // svPatience is how many seconds sv may wait: its own seven are few for a

@@ -1,6 +1,7 @@
 package host
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -31,11 +32,11 @@ func (l *Local) Restart(ctx context.Context, service Service) error {
 		return l.runRestart(ctx, service.Command)
 	}
 	m, _, err := l.findManager(ctx, service)
-	if err != nil {
+	if err != nil && !isRefusal(err) { // who may not look may still be allowed to restart
 		return err
 	}
 	if _, none := m.(noManager); none && service.Manager != managerNone {
-		return noManagerKnows(service.Name)
+		return cmp.Or(err, noManagerKnows(service.Name))
 	}
 	if err := m.restart(ctx, service.Name); err != nil {
 		return err
@@ -56,7 +57,7 @@ func (l *Local) managers() map[string]manager {
 	return map[string]manager{
 		managerSystemd:    systemd{},
 		managerRunit:      runit{},
-		managerSupervisor: supervisor{dir: l.root},
+		managerSupervisor: supervisor{root: l.root},
 		managerNone:       noManager{},
 	}
 }
@@ -92,16 +93,20 @@ func (l *Local) findManager(ctx context.Context, service Service) (manager, sigh
 
 func (l *Local) searchManager(ctx context.Context, service Service) (manager, sighting, error) {
 	all := l.managers()
+	var refused error
 	for _, name := range []string{managerSystemd, managerRunit, managerSupervisor} {
 		if service.Command != "" || service.Name == "" {
 			break
 		}
 		seen, err := all[name].look(ctx, service.Name)
-		if err == nil && seen.Known {
-			return all[name], seen, nil
+		if seen.Known {
+			return all[name], seen, err
+		}
+		if isRefusal(err) && refused == nil {
+			refused = err
 		}
 	}
-	return noManager{}, sighting{ServiceState: ServiceState{Manager: managerNone}}, nil
+	return noManager{}, sighting{ServiceState: ServiceState{Manager: managerNone}}, refused
 }
 
 func noManagerKnows(name string) error {

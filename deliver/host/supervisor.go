@@ -3,15 +3,29 @@ package host
 import (
 	"context"
 	"errors"
+	"os"
+	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
+
+	"golang.org/x/sys/unix"
 )
 
-// supervisor asks and tells a supervisord. supervisorctl runs in dir, the
-// app's root, so that a supervisord.conf there is the first that it finds;
-// after it come those of the system.
-type supervisor struct{ dir string }
+// supervisor asks and tells a supervisord: the one whose supervisord.conf lies
+// in root, the app's, or else the system's.
+type supervisor struct{ root string }
+
+// tool is supervisorctl, run where it finds the right config first. One that
+// belongs to neither root nor this user is not trusted: it can name code to run.
+func (s supervisor) tool() (tool, error) {
+	var info unix.Stat_t
+	err := unix.Stat(filepath.Join(s.root, "supervisord.conf"), &info)
+	if err == nil && (info.Uid == 0 || int(info.Uid) == os.Geteuid()) {
+		return findTool("supervisorctl", s.root)
+	}
+	return findTool("supervisorctl", "/")
+}
 
 func (s supervisor) look(ctx context.Context, name string) (sighting, error) {
 	_, seen, err := s.find(ctx, name)
@@ -20,15 +34,15 @@ func (s supervisor) look(ctx context.Context, name string) (sighting, error) {
 
 // find looks for a program, then for a group.
 func (s supervisor) find(ctx context.Context, name string) (target string, seen sighting, err error) {
-	t, err := findTool("supervisorctl", nearest(s.dir))
+	t, err := s.tool()
 	if err != nil {
 		return "", sighting{}, err
 	}
 	for _, target := range []string{name, name + ":*"} {
 		// The exit status is not 0 when a program does not run.
 		output, err := t.do(ctx, "status", target)
-		if known := asError(err); err != nil && known.Kind == KindService {
-			return "", sighting{}, known
+		if isRefusal(err) {
+			return "", sighting{}, err
 		}
 		if seen = parseStatus(output); seen.Known {
 			return target, seen, nil
@@ -38,7 +52,7 @@ func (s supervisor) find(ctx context.Context, name string) (target string, seen 
 }
 
 func (s supervisor) restart(ctx context.Context, name string) error {
-	t, err := findTool("supervisorctl", nearest(s.dir))
+	t, err := s.tool()
 	if err != nil {
 		return err
 	}

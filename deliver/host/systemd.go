@@ -46,16 +46,26 @@ func (s systemd) restart(ctx context.Context, name string) error {
 			return t.failed("reload the changed unit "+unitName(name), output, err)
 		}
 	}
-	if seen.ended != "" {
-		// A unit that failed too often would refuse to start. Who may not reset
-		// it may still be able to start it.
-		_, _ = t.do(ctx, "reset-failed", unitName(name))
-	}
+	resetErr := t.resetFailed(ctx, seen, name)
 	output, err := t.do(ctx, "restart", unitName(name))
-	if err != nil {
-		return withLog(ctx, name, t.failed("restart "+unitName(name), output, err))
+	if err == nil {
+		return nil
 	}
-	return nil
+	known := t.failed("restart "+unitName(name), output, err)
+	if reset := asError(resetErr); resetErr != nil && known.Hint == "" {
+		known.Hint = reset.Hint
+	}
+	return withLog(ctx, name, known)
+}
+
+// resetFailed lets a unit start that failed too often, which it would refuse.
+// Who may not do this may still be able to start it, if it did not.
+func (t tool) resetFailed(ctx context.Context, seen sighting, name string) error {
+	if seen.ended == "" {
+		return nil
+	}
+	_, err := t.do(ctx, "reset-failed", unitName(name))
+	return err
 }
 
 func (systemd) tool() (tool, error) {
@@ -103,8 +113,7 @@ func parseShow(output string) (seen sighting, reload bool) {
 }
 
 // withLog adds the service's last words to err, where this user may read them.
-func withLog(ctx context.Context, name string, err error) error {
-	known := asError(err)
+func withLog(ctx context.Context, name string, known *Error) *Error {
 	t, lookErr := findTool("journalctl", "")
 	if lookErr != nil || known.Hint != "" {
 		return known

@@ -2,9 +2,11 @@ package host
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 )
 
@@ -33,7 +35,7 @@ func (t tool) do(ctx context.Context, args ...string) (string, error) {
 		return output, t.mayNot(output, args)
 	}
 	output, err = t.run(ctx, sudo, append([]string{"-n", "--", t.path}, args...)...)
-	if err != nil && (strings.HasPrefix(output, "sudo:") || strings.HasPrefix(output, "Sorry,")) {
+	if err != nil && sudoRefused(output) {
 		return output, t.mayNot(output, args)
 	}
 	return output, err
@@ -47,26 +49,46 @@ func (t tool) run(ctx context.Context, name string, args ...string) (string, err
 
 // refused says whether a tool's output is that of one who may not.
 func refused(output string) bool {
+	return hasAny(output, "authentication", "access denied", "permission denied", "not authorized", "must be root")
+}
+
+// sudoRefused says whether it was sudo that failed, and not what it ran. Sudo
+// has words for many other things that are no reason to stop.
+func sudoRefused(output string) bool {
+	return hasAny(output, "password is required", "not allowed to", "may not run sudo", "not in the sudoers",
+		"terminal is required", "must have a tty", "no new privileges")
+}
+
+func hasAny(output string, words ...string) bool {
 	output = strings.ToLower(output)
-	for _, words := range []string{"authentication", "access denied", "permission denied", "not authorized", "must be root"} {
-		if strings.Contains(output, words) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(words, func(w string) bool { return strings.Contains(output, w) })
 }
 
 func (t tool) mayNot(output string, args []string) error {
 	line := strings.Join(append([]string{t.path}, args...), " ")
-	return &Error{
+	return refusal{&Error{
 		Kind:    KindService,
 		Message: fmt.Sprintf("%s may not run %q: %s", userName(), line, lastLines(output, 1)),
 		Hint:    fmt.Sprintf("as root on the server, add to sudoers: %s ALL=(root) NOPASSWD: %s", userName(), line),
-	}
+	}}
+}
+
+// refusal is the error of a tool that this user may not use so.
+type refusal struct{ why *Error }
+
+// Error is that of the *Error in it.
+func (r refusal) Error() string { return r.why.Error() }
+
+// Unwrap gives the *Error.
+func (r refusal) Unwrap() error { return r.why }
+
+func isRefusal(err error) bool {
+	var r refusal
+	return errors.As(err, &r)
 }
 
 // failed is the error of a tool that did run.
-func (t tool) failed(doing, output string, err error) error {
+func (t tool) failed(doing, output string, err error) *Error {
 	if known := asError(err); known.Kind != KindFailed {
 		return known
 	}

@@ -67,7 +67,7 @@ func hookNotExecutable(t *testing.T, s *site) {
 
 func hookHangs(t *testing.T, s *site) {
 	s.receive(t, Make(t, "v1", Script(hookPath, "echo $$ >../../pid; sleep 3600 & sleep 3600")))
-	ctx, cancel := context.WithTimeout(s.ctx, 300*time.Millisecond)
+	ctx, cancel := context.WithTimeout(s.ctx, 2*time.Second)
 	defer cancel()
 	_, err := s.Hook(ctx, "pre-switch", "v1", nil)
 	require.Error(t, err)
