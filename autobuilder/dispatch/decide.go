@@ -42,8 +42,11 @@ func (d *Dispatcher) settling(delivery build.Delivery) time.Duration {
 	if delivery.Event != "push" {
 		return 0
 	}
-	// A clock that was set back must not hold a push for longer.
-	return min(time.Until(delivery.Received.Add(d.Settle)), d.Settle)
+	wait := time.Until(delivery.Received.Add(d.Settle))
+	if wait > d.Settle {
+		return 0 // received in the future: the clock was set back
+	}
+	return wait
 }
 
 func (d *Dispatcher) later(ctx context.Context, delivery build.Delivery, err error, wait time.Duration) time.Duration {

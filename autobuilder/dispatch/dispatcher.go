@@ -34,8 +34,9 @@ type Options struct {
 // deliveries of each repository, one for the builds of each project.
 type Dispatcher struct {
 	Options
-	decide []*lane
-	build  []*lane
+	watcher *lane
+	decide  []*lane
+	build   []*lane
 }
 
 const (
@@ -52,20 +53,28 @@ func New(o Options) *Dispatcher {
 	if o.Doubt == 0 {
 		o.Doubt = 10 * time.Second
 	}
-	return &Dispatcher{Options: o}
+	d := &Dispatcher{Options: o}
+	d.watcher = newLane(d.watch())
+	return d
+}
+
+// Wake lets Run look for new deliveries at once.
+func (d *Dispatcher) Wake() {
+	wake([]*lane{d.watcher})
 }
 
 // Run works until ctx ends, and returns when every lane has come to rest. All
 // that is not done then is in the ledger, and done by the next Run.
 func (d *Dispatcher) Run(ctx context.Context) error {
-	if err := d.makeLanes(ctx); err != nil {
+	if err := d.makeLanes(ctx); ctx.Err() != nil {
+		return nil
+	} else if err != nil {
 		return fmt.Errorf("start dispatching: %w", err)
 	}
 	var lanes sync.WaitGroup
-	for _, l := range slices.Concat(d.decide, d.build) {
+	for _, l := range slices.Concat(d.decide, d.build, []*lane{d.watcher}) {
 		lanes.Go(func() { l.run(ctx) })
 	}
-	lanes.Go(func() { d.watch(ctx) })
 	lanes.Wait()
 	return nil
 }
@@ -96,18 +105,18 @@ func (d *Dispatcher) makeLanes(ctx context.Context) error {
 	return nil
 }
 
-// watch sees deliveries as they come into the ledger, from this process or
-// another (`autobuilder trigger`).
-func (d *Dispatcher) watch(ctx context.Context) {
+// watch sees deliveries as they come into the ledger: at once those that Wake
+// tells of, soon those from another process (`autobuilder trigger`).
+func (d *Dispatcher) watch() func(context.Context) time.Duration {
 	seen := int64(-1)
-	newLane(func(ctx context.Context) time.Duration {
+	return func(ctx context.Context) time.Duration {
 		newest, err := d.Ledger.Newest(ctx)
 		if err == nil && newest != seen {
 			seen = newest
 			wake(d.decide)
 		}
 		return watchEvery
-	}).run(ctx)
+	}
 }
 
 // lane does one thing after the other.

@@ -11,6 +11,7 @@ import (
 
 	"autobuilder/build"
 	"autobuilder/config"
+	"autobuilder/dispatch"
 	"autobuilder/jenkins"
 	"autobuilder/ledger"
 	"autobuilder/web"
@@ -18,7 +19,8 @@ import (
 )
 
 // routes is the whole HTTP surface.
-func routes(cfg *config.Config, secrets []config.Secret, book *ledger.Ledger, client *jenkins.Client, log *slog.Logger) (http.Handler, error) {
+func routes(cfg *config.Config, secrets []config.Secret, work *dispatch.Dispatcher, client *jenkins.Client, log *slog.Logger) (http.Handler, error) {
+	book := work.Ledger
 	page, err := web.New(web.Options{
 		Projects: func() []build.Project { return cfg.Projects },
 		Ledger:   book, Console: client.Console, Log: log,
@@ -30,8 +32,13 @@ func routes(cfg *config.Config, secrets []config.Secret, book *ledger.Ledger, cl
 	for _, secret := range secrets {
 		keys = append(keys, []byte(secret.Reveal()))
 	}
+	keep := func(ctx context.Context, d build.Delivery) error {
+		err := book.Store(ctx, d)
+		work.Wake()
+		return err
+	}
 	r := chi.NewRouter()
-	r.Method(http.MethodPost, "/webhooks/github", &webhook.Handler{Secrets: keys, Store: book.Store, Log: log})
+	r.Method(http.MethodPost, "/webhooks/github", &webhook.Handler{Secrets: keys, Store: keep, Log: log})
 	r.Get("/healthz", answerFor(map[string]check{"ledger": aliveLedger(book)}))
 	r.Get("/readyz", answerFor(map[string]check{"ledger": aliveLedger(book), "jenkins": client.Ping}))
 	r.Mount("/", page)

@@ -61,29 +61,29 @@ func serve(ctx context.Context, cfg *config.Config, log *slog.Logger) error {
 		return err
 	}
 	defer ci.close()
-	surface, err := routes(cfg, secrets, book, ci.client, log)
+	dispatcher := newDispatcher(cfg, book, ci.client, log)
+	surface, err := routes(cfg, secrets, dispatcher, ci.client, log)
 	if err != nil {
 		return err
 	}
 	log.Info("listening", "address", listener.Addr().String(), "jenkins", ci.url, "projects", len(cfg.Projects))
-	return work(ctx, parts{cfg: cfg, book: book, jenkins: ci, listener: listener, surface: surface, log: log})
+	return work(ctx, parts{dispatcher: dispatcher, jenkins: ci, listener: listener, surface: surface, log: log})
 }
 
 // parts are what serve has put together.
 type parts struct {
-	cfg      *config.Config
-	book     *ledger.Ledger
-	jenkins  *ci
-	listener net.Listener
-	surface  http.Handler
-	log      *slog.Logger
+	dispatcher *dispatch.Dispatcher
+	jenkins    *ci
+	listener   net.Listener
+	surface    http.Handler
+	log        *slog.Logger
 }
 
 func work(ctx context.Context, p parts) error {
 	all, ctx := errgroup.WithContext(ctx)
 	p.jenkins.run(ctx, all)
 	all.Go(func() error { return serveHTTP(ctx, p.listener, p.surface) })
-	all.Go(func() error { return newDispatcher(p.cfg, p.book, p.jenkins.client, p.log).Run(ctx) })
+	all.Go(func() error { return p.dispatcher.Run(ctx) })
 	err := all.Wait()
 	p.log.Info("stopped")
 	return err
