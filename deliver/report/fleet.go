@@ -15,9 +15,8 @@ type fleet struct {
 	hosts   []*host // in the order of the run
 	byName  map[string]*host
 	stage   string
-	members []string // of the stage
+	members []*host // of the stage
 	began   time.Time
-	since   time.Time // of the stage
 }
 
 // state is where a host is.
@@ -60,7 +59,7 @@ func (f *fleet) apply(e rollout.Event) {
 		f.join(e.Hosts)
 	case e.Kind == rollout.StageStarted:
 		f.join(e.Hosts)
-		f.stage, f.members, f.since = e.Stage, e.Hosts, e.Time
+		f.stage, f.members = e.Stage, nil
 		f.wait(e)
 	case e.Host != "":
 		f.join([]string{e.Host})
@@ -131,6 +130,7 @@ func (f *fleet) wait(e rollout.Event) {
 	for _, name := range e.Hosts {
 		h := f.byName[name]
 		h.state, h.stage, h.since = waiting, e.Stage, e.Time
+		f.members = append(f.members, h)
 	}
 }
 
@@ -219,17 +219,16 @@ func (f *fleet) allSaid(e rollout.Event, said int) bool {
 	if e.Stage != f.stage {
 		return false
 	}
-	going, fine := 0, 0
-	for _, name := range f.members {
-		switch h := f.byName[name]; {
-		case !h.over():
-			going++
-		case h.state == passed:
-			fine++
+	if e.Kind != rollout.StepDone {
+		said = 0
+	}
+	for _, h := range f.members {
+		if !h.over() || (h.state == passed && e.Kind == rollout.StepDone) {
+			said--
+		}
+		if said < 0 {
+			return false
 		}
 	}
-	if e.Kind == rollout.StepDone {
-		return said >= going+fine
-	}
-	return going == 0
+	return true
 }

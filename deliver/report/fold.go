@@ -20,8 +20,14 @@ func fold(names []string) string {
 		}
 	}
 	var folded []*series
+	found := map[pattern]*series{}
 	for _, name := range names {
-		folded = place(folded, best(name, count))
+		n := best(name, count)
+		if found[n.pattern] == nil {
+			found[n.pattern] = &series{pattern: n.pattern}
+			folded = append(folded, found[n.pattern])
+		}
+		found[n.pattern].numbers = append(found[n.pattern].numbers, n.n)
 	}
 	parts := make([]string, len(folded))
 	for i, s := range folded {
@@ -77,16 +83,6 @@ func best(name string, count map[pattern]int) number {
 type series struct {
 	pattern
 	numbers []int
-}
-
-func place(all []*series, n number) []*series {
-	for _, s := range all {
-		if s.pattern == n.pattern {
-			s.numbers = append(s.numbers, n.n)
-			return all
-		}
-	}
-	return append(all, &series{n.pattern, []int{n.n}})
 }
 
 func (s *series) String() string {

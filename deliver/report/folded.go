@@ -2,6 +2,7 @@ package report
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -37,34 +38,43 @@ func (c *cluster) detail(width int) string {
 	return cut(fold(c.labels), width)
 }
 
-// clusters puts the hosts together that are in the same state, those that are
-// done last, and apart those that failed by themselves for the same reason.
+// states is the order of the rows: what is done last, then the worst first.
+var states = []state{waiting, running, passed, broken, failing, aside, undone}
+
+// clusters puts the hosts together that are in the same state, and apart
+// those that failed by themselves for the same reason.
 func (v *view) clusters() (clusters, trouble []*cluster) {
-	for s := waiting; s <= aside; s++ {
-		for _, h := range v.fleet.hosts {
-			switch {
-			case h.state != s:
-			case h.why != "" && h.state != running:
-				trouble = gather(trouble, h, h.why)
-			default:
-				clusters = gather(clusters, h, "")
+	found := map[[2]string]*cluster{}
+	for _, h := range v.byState() {
+		key := [2]string{h.word(), h.reason()}
+		if found[key] == nil {
+			c := &cluster{word: key[0], why: key[1], first: h}
+			found[key] = c
+			if c.why == "" {
+				clusters = append(clusters, c)
+			} else {
+				trouble = append(trouble, c)
 			}
 		}
+		found[key].take(h)
 	}
 	return clusters, trouble
 }
 
-func gather(clusters []*cluster, h *host, why string) []*cluster {
-	word := h.word()
-	for _, c := range clusters {
-		if c.word == word && c.first.state == h.state && c.why == why {
-			c.take(h)
-			return clusters
-		}
+func (v *view) byState() []*host {
+	hosts := slices.Clone(v.fleet.hosts)
+	slices.SortStableFunc(hosts, func(a, b *host) int {
+		return slices.Index(states, a.state) - slices.Index(states, b.state)
+	})
+	return hosts
+}
+
+// reason is why a host is not fine; one on which something goes on may be yet.
+func (h *host) reason() string {
+	if h.state == running {
+		return ""
 	}
-	c := &cluster{word: word, why: why, first: h}
-	c.take(h)
-	return append(clusters, c)
+	return h.why
 }
 
 func (c *cluster) take(h *host) {

@@ -37,8 +37,7 @@ func (f *fleet) progress() (percent int, slowest *host) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	var sum, least float64 = 0, 2
-	for _, name := range f.members {
-		h := f.byName[name]
+	for _, h := range f.members {
 		part := h.part()
 		sum += part
 		if part < least {

@@ -38,8 +38,8 @@ func (v *view) title(width int, now time.Time) string {
 	if f.stage == "" {
 		return ""
 	}
-	for _, name := range f.members {
-		if f.byName[name].over() {
+	for _, h := range f.members {
+		if h.over() {
 			over++
 		}
 	}
