@@ -61,10 +61,20 @@ func parseXML(config []byte) (*etree.Element, error) {
 	if err := doc.ReadFromBytes(config); err != nil {
 		return nil, fmt.Errorf("config.xml is no xml: %w", err)
 	}
-	if doc.Root() == nil {
-		return nil, errors.New("config.xml is no xml: it has no element")
+	if !single(doc) {
+		return nil, errors.New("config.xml is no xml: it must be one element, and nothing beside it")
 	}
 	return doc.Root(), nil
+}
+
+// The parser also takes pieces of XML.
+func single(doc *etree.Document) bool {
+	for _, token := range doc.Child {
+		if text, ok := token.(*etree.CharData); ok && strings.TrimSpace(text.Data) != "" {
+			return false
+		}
+	}
+	return len(doc.ChildElements()) == 1
 }
 
 // reader walks through a config.xml and notes what it does not know.

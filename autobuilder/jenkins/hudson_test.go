@@ -1,6 +1,7 @@
 package jenkins_test
 
 import (
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -75,10 +76,15 @@ func lab(t *testing.T, args ...string) {
 	require.NoError(t, err, string(output))
 }
 
+// freePort is below those that the system hands out: a restart must find it free.
 func freePort(t *testing.T) int {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	defer listener.Close()
-	return listener.Addr().(*net.TCPAddr).Port
+	for {
+		port := 20000 + rand.IntN(12000)
+		listener, err := net.Listen("tcp", "127.0.0.1:"+strconv.Itoa(port))
+		if err == nil {
+			require.NoError(t, listener.Close())
+			return port
+		}
+	}
 }

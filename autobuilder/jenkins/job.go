@@ -92,8 +92,9 @@ func (c *Client) DeleteJob(ctx context.Context, name string) error {
 // not be sent: some keep the broken file, and do not come up again with it.
 func sendable(config []byte) ([]byte, error) {
 	config = versionOne(config)
-	elements := 0
-	for decoder := xml.NewDecoder(bytes.NewReader(config)); ; {
+	decoder := xml.NewDecoder(bytes.NewReader(config))
+	roots, depth := 0, 0
+	for {
 		token, err := decoder.Token()
 		if errors.Is(err, io.EOF) {
 			break
@@ -101,12 +102,22 @@ func sendable(config []byte) ([]byte, error) {
 		if err != nil {
 			return nil, fmt.Errorf("config.xml is no xml, nothing was sent: %w", err)
 		}
-		if _, ok := token.(xml.StartElement); ok {
-			elements++
+		switch token := token.(type) {
+		case xml.StartElement:
+			if depth == 0 {
+				roots++
+			}
+			depth++
+		case xml.EndElement:
+			depth--
+		case xml.CharData:
+			if depth == 0 && len(bytes.TrimSpace(token)) > 0 {
+				roots += 2 // text is as wrong as a second root
+			}
 		}
 	}
-	if elements == 0 {
-		return nil, errors.New("config.xml has no element, nothing was sent")
+	if roots != 1 {
+		return nil, errors.New("config.xml must be one element and nothing beside it, nothing was sent")
 	}
 	return config, nil
 }
