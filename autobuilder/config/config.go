@@ -15,7 +15,7 @@ type Config struct {
 	Listen    string          `yaml:"listen"`    // default: 127.0.0.1:8080
 	URL       string          `yaml:"url"`       // where people and GitHub reach it; default: from listen
 	Data      string          `yaml:"data"`      // directory of the ledger; default: data beside the file
-	Templates string          `yaml:"templates"` // directory of job templates; default: jenkins-jobs beside the file
+	Templates string          `yaml:"templates"` // directory of job templates; default: the one that came with the program
 	GitHub    GitHub          `yaml:"github"`
 	Jenkins   Jenkins         `yaml:"jenkins"`
 	JobsSync  *bool           `yaml:"jobs_sync"` // write the jobs at start; default: yes for the embedded Jenkins
@@ -86,7 +86,6 @@ func (c *Config) defaults() {
 	setDefault(&c.Listen, "127.0.0.1:8080")
 	setDefault(&c.URL, publicURL(c.Listen))
 	setDefault(&c.Data, "data")
-	setDefault(&c.Templates, "jenkins-jobs")
 	setDefault(&c.Settle, 2*time.Second)
 	setDefault(&c.Poll, 2*time.Second)
 	if c.Jenkins.Embedded() {

@@ -31,7 +31,7 @@ func TestTheLeastThatMustBeSaid(t *testing.T) {
 	assert.Equal(t, "127.0.0.1:8080", c.Listen)
 	assert.Equal(t, "http://127.0.0.1:8080", c.URL)
 	assert.Equal(t, "/etc/autobuilder/data/ledger.db", c.LedgerFile())
-	assert.Equal(t, "/etc/autobuilder/jenkins-jobs", c.Templates)
+	assert.Empty(t, c.Templates)
 	assert.Equal(t, 2*time.Second, c.Settle)
 	assert.True(t, c.Jenkins.Embedded())
 	assert.True(t, c.SyncJobs())

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -24,22 +25,24 @@ func (d *Dispatcher) decider(repo string) func(context.Context) time.Duration {
 			return retry.NextBackOff()
 		}
 		for _, delivery := range pending {
-			if wait := d.settling(delivery); wait > 0 {
-				return wait
-			}
-			if err := d.decideOne(ctx, delivery); err != nil {
+			wait, err := d.decideOne(ctx, delivery)
+			if err != nil {
 				return d.later(ctx, delivery, err, retry.NextBackOff())
 			}
 			retry.Reset()
+			if wait > 0 {
+				return wait
+			}
 		}
 		return idle
 	}
 }
 
-// settling is how long a push waits yet, so that a tag that is pushed a moment
-// after it finds its build still open.
-func (d *Dispatcher) settling(delivery build.Delivery) time.Duration {
-	if delivery.Event != "push" {
+// settling is how long a push that would build without a tag waits yet, so that
+// a tag which is pushed a moment after it is not too late.
+func (d *Dispatcher) settling(delivery build.Delivery, decision ledger.Decision) time.Duration {
+	untagged := func(b build.Build) bool { return b.Tag == "" }
+	if delivery.Event != "push" || !slices.ContainsFunc(decision.Add, untagged) {
 		return 0
 	}
 	wait := time.Until(delivery.Received.Add(d.Settle))
@@ -83,24 +86,28 @@ func (d *Dispatcher) strangers(known map[string]bool) func(context.Context) time
 func (d *Dispatcher) decideAll(ctx context.Context, repo string) error {
 	pending, err := d.Ledger.Pending(ctx, repo)
 	for _, delivery := range pending {
-		err = errors.Join(err, d.decideOne(ctx, delivery))
+		_, decideErr := d.decideOne(ctx, delivery)
+		err = errors.Join(err, decideErr)
 	}
 	return err
 }
 
 // decideOne says what becomes of a delivery. An error means that it could not
-// be said now; nothing was written then.
-func (d *Dispatcher) decideOne(ctx context.Context, delivery build.Delivery) error {
+// be said now, and a wait that it is too early; nothing was written then.
+func (d *Dispatcher) decideOne(ctx context.Context, delivery build.Delivery) (wait time.Duration, err error) {
 	decision, err := d.Consider(ctx, delivery)
 	if err != nil {
-		return err
+		return 0, err
+	}
+	if wait := d.settling(delivery, decision); wait > 0 {
+		return wait, nil
 	}
 	if err := d.Ledger.Decide(ctx, decision); err != nil {
-		return err
+		return 0, err
 	}
 	d.Log.Info("delivery decided", "delivery", delivery.ID, "verdict", decision.Verdict, "why", decision.Why, "build", decision.Build)
 	wake(d.build)
-	return nil
+	return 0, nil
 }
 
 // Consider says what would become of a delivery, and changes nothing.

@@ -125,6 +125,7 @@ func checkProject(ctx context.Context, cfg *config.Config, p build.Project, list
 		build.QueueEach:   "each: every push is built",
 	}[p.Queue])
 	list.say("job", "%s", p.Job)
+	list.try("template", p.Template, renders(cfg, p))
 	refs, err := dispatch.Git{Dir: gitDir(cfg), Timeout: 30 * time.Second}.Refs(ctx, p.CloneURL)
 	if err == nil && refs.Heads[p.Branch] == "" {
 		err = fmt.Errorf("it has no branch %s", p.Branch)

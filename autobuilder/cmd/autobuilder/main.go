@@ -83,7 +83,7 @@ func newApp(stdin io.Reader, stdout, stderr io.Writer) *cli.App {
 		},
 		Commands: withUsageErrors([]*cli.Command{
 			serveCommand(), checkCommand(), triggerCommand(), historyCommand(),
-			statusCommand(), explainCommand(),
+			statusCommand(), explainCommand(), jobsCommand(),
 		}),
 	}
 }

@@ -62,17 +62,22 @@ func serve(ctx context.Context, cfg *config.Config, log *slog.Logger) error {
 	}
 	defer ci.close()
 	dispatcher := newDispatcher(cfg, book, ci.client, log)
+	jobs, err := newKeeper(cfg, ci.client, log)
+	if err != nil {
+		return err
+	}
 	surface, err := routes(cfg, secrets, dispatcher, ci.client, log)
 	if err != nil {
 		return err
 	}
 	log.Info("listening", "address", listener.Addr().String(), "jenkins", ci.url, "projects", len(cfg.Projects))
-	return work(ctx, parts{dispatcher: dispatcher, jenkins: ci, listener: listener, surface: surface, log: log})
+	return work(ctx, parts{dispatcher: dispatcher, jobs: jobs, jenkins: ci, listener: listener, surface: surface, log: log})
 }
 
 // parts are what serve has put together.
 type parts struct {
 	dispatcher *dispatch.Dispatcher
+	jobs       *keeper
 	jenkins    *ci
 	listener   net.Listener
 	surface    http.Handler
@@ -83,7 +88,16 @@ func work(ctx context.Context, p parts) error {
 	all, ctx := errgroup.WithContext(ctx)
 	p.jenkins.run(ctx, all)
 	all.Go(func() error { return serveHTTP(ctx, p.listener, p.surface) })
-	all.Go(func() error { return p.dispatcher.Run(ctx) })
+	all.Go(func() error {
+		// The jobs come first, but a Jenkins that is away holds no decision up.
+		if err := p.jobs.sync(ctx); err != nil {
+			all.Go(func() error {
+				p.jobs.keepTrying(ctx)
+				return nil
+			})
+		}
+		return p.dispatcher.Run(ctx)
+	})
 	err := all.Wait()
 	p.log.Info("stopped")
 	return err
