@@ -3,6 +3,7 @@ package report
 import (
 	"cmp"
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -55,7 +56,7 @@ func numbered(name string) []number {
 	for _, run := range digits(name) {
 		text := name[run[0]:run[1]]
 		n, err := strconv.Atoi(text)
-		if err != nil {
+		if err != nil || n == math.MaxInt {
 			continue
 		}
 		p := pattern{before: name[:run[0]], after: name[run[1]:]}
