@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -79,8 +80,8 @@ func (e evaluation) judge(r readback, said *diagnostics, runErr error) error {
 	switch {
 	case errors.Is(runErr, errTooSlow):
 		return fmt.Errorf("%s: still running after %s, so it was stopped; DELIVER_CONFIG_TIMEOUT allows more", e.where(r.exited), e.timeout)
-	case errors.Is(runErr, context.Canceled):
-		return fmt.Errorf("%s: %w", e.file.shown, runErr)
+	case runErr != nil && !isExit(runErr):
+		return fmt.Errorf("evaluate %s: %w", e.file.shown, runErr)
 	case r.tooOld != "":
 		return fmt.Errorf("%s: bash %s is too old: it takes 4.4 or newer, first on the PATH", e.file.shown, r.tooOld)
 	case r.failed != nil:
@@ -91,6 +92,12 @@ func (e evaluation) judge(r readback, said *diagnostics, runErr error) error {
 		return e.endedEarly(r.exited, said, runErr)
 	}
 	return nil
+}
+
+// isExit tells an exit status from bash not having run, or not to its end.
+func isExit(err error) bool {
+	var exit *exec.ExitError
+	return errors.As(err, &exit)
 }
 
 func (e evaluation) commandFailed(f failure, said *diagnostics) error {

@@ -113,7 +113,7 @@ func theRollout() []Variable {
 
 func theService() []Variable {
 	return []Variable{
-		row("SUPERVISOR", "supervisor", "", "service manager; default: find out", text(func(s *Settings) *string { return &s.Supervisor })).
+		row("SUPERVISOR", "supervisor", "", "service manager, found out where empty", text(func(s *Settings) *string { return &s.Supervisor })).
 			choices("systemd", "runit", "supervisor", "upstart", "none"),
 		row("SERVICE", "service", "", "unit, service directory or program", text(func(s *Settings) *string { return &s.Service })).from("APP"),
 		row("RESTART_CMD", "restart-cmd", "", "command that restarts the app, run in current", text(func(s *Settings) *string { return &s.RestartCmd })),
@@ -178,6 +178,9 @@ func (v Variable) Explained() string {
 		text += "; default " + v.Default
 	case v.From != "" && !strings.Contains(text, "default"):
 		text += "; default: " + v.From + "'s"
+	}
+	if v.Run {
+		text += " (not in the config; in the environment DELIVER_" + v.Name + ")"
 	}
 	return text
 }

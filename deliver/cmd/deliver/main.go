@@ -5,11 +5,12 @@ import (
 	"context"
 	"os"
 	"os/signal"
+	"sync"
 	"syscall"
 )
 
 func main() {
-	ctx, stop := interruptible(context.Background())
+	ctx, stop := interruptible(context.Background(), os.Exit)
 	code := run(ctx, os.Args, os.Stdin, os.Stdout, os.Stderr)
 	stop()
 	os.Exit(code)
@@ -21,32 +22,25 @@ type interrupted struct{ signal syscall.Signal }
 // Error names the signal.
 func (i interrupted) Error() string { return "interrupted: " + i.signal.String() }
 
-// interruptible ends the context at the first SIGINT, SIGTERM or SIGHUP; a
-// second one ends the process at once.
-func interruptible(parent context.Context) (context.Context, func()) {
+// interruptible ends the context at the first SIGINT, SIGTERM or SIGHUP; at a
+// second one it calls exit at once.
+func interruptible(parent context.Context, exit func(int)) (context.Context, func()) {
 	ctx, cancel := context.WithCancelCause(parent)
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
-	done := make(chan struct{})
-	finished := make(chan struct{})
-	go func() {
-		defer close(finished)
-		for first := true; ; first = false {
-			select {
-			case s := <-signals:
-				if !first {
-					os.Exit(exitForSignal(s.(syscall.Signal)))
-				}
-				cancel(interrupted{s.(syscall.Signal)})
-			case <-done:
-				return
-			}
+	var watch sync.WaitGroup
+	watch.Go(func() {
+		if first, ok := <-signals; ok {
+			cancel(interrupted{first.(syscall.Signal)})
 		}
-	}()
+		if second, ok := <-signals; ok {
+			exit(exitForSignal(second.(syscall.Signal)))
+		}
+	})
 	return ctx, func() {
 		signal.Stop(signals)
-		close(done)
-		<-finished
+		close(signals)
+		watch.Wait()
 		cancel(nil)
 	}
 }
