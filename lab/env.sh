@@ -3,7 +3,7 @@
 LAB_HOME=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 CHECKOUT=$(dirname "$LAB_HOME")
 CACHE=${LAB_CACHE:-$CHECKOUT/.cache}
-LAB=${LAB:-$CACHE/lab}
+LAB=$(realpath -m "${LAB:-$CACHE/lab}")
 # A lab has a /24 of its own, so that two labs on one machine don't meet.
 LAB_NET=${LAB_NET:-10.87.0}
 LAB_NAME=dlv${LAB_NET//./}          # prefix of namespaces and interfaces
@@ -25,18 +25,43 @@ die() {
   exit 1
 }
 
-# alive PIDFILE: the process of the file still runs.
-alive() { [ -s "$1" ] && kill -0 "$(cat "$1")" 2>/dev/null; }
+# begin NAME COMMAND...: starts a part of the lab. It has a session of its own,
+# so that a Ctrl-C of the demo does not reach it, and a mark by which it and its
+# children are known: a pid alone may be another process's by now.
+begin() {
+  local name=$1
+  shift
+  mkdir -p "$(dirname "$LAB/$name")"
+  LAB_PART=$LAB setsid "$@" </dev/null >"$LAB/$name.log" 2>&1 &
+  echo $! >"$LAB/$name.pid"
+}
 
-# finish PIDFILE [SECONDS]: ends the process of the file, with force after some time.
+# ours PID: it is a part of this lab.
+ours() { grep -qzxF "LAB_PART=$LAB" "/proc/$1/environ" 2>/dev/null; }
+
+# alive NAME: the part still runs.
+alive() { [ -s "$LAB/$1.pid" ] && ours "$(cat "$LAB/$1.pid")"; }
+
+# log NAME: the end of what the part said.
+log() { tail -5 "$LAB/$1.log"; }
+
+# finish NAME [SECONDS]: ends the part, with force after some time.
 finish() {
-  local pid tries=$((${2:-5} * 20))
-  [ -s "$1" ] || return 0
-  pid=$(cat "$1")
-  kill "$pid" 2>/dev/null || true
-  while kill -0 "$pid" 2>/dev/null && [ $((tries--)) -gt 0 ]; do sleep 0.05; done
-  kill -9 "$pid" 2>/dev/null || true
-  rm -f "$1"
+  if alive "$1"; then
+    kill "$(cat "$LAB/$1.pid")" 2>/dev/null || true
+    until_true "${2:-5}" ended "$1" || kill -9 "$(cat "$LAB/$1.pid")" 2>/dev/null || true
+  fi
+  rm -f "$LAB/$1.pid"
+}
+ended() { ! alive "$1"; }
+
+# sweep: ends what an end by force left behind, such as the steps of a build.
+sweep() {
+  local environ pid
+  grep -lzxF "LAB_PART=$LAB" /proc/[0-9]*/environ 2>/dev/null | while read -r environ; do
+    pid=${environ#/proc/}
+    kill -9 "${pid%/environ}" 2>/dev/null || true
+  done
 }
 
 # until_true SECONDS COMMAND...: waits for the command to succeed.
