@@ -52,9 +52,10 @@ func (c *connection) spawn(f func()) bool {
 func (c *connection) wait() {
 	err := c.client.Wait()
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.why = c.cause; c.why == nil {
-		c.why = err
+	c.why = c.cause
+	c.mu.Unlock()
+	if c.why == nil {
+		c.why = c.line.explain(err)
 	}
 	close(c.lost)
 }

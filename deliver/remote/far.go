@@ -124,8 +124,10 @@ func greeted(ctx context.Context, s *session) (g greeting, noise string, err err
 		}
 		read += len(line) + 1
 	}
-	return greeting{}, printed.String(), errors.New("it only prints")
+	return greeting{}, printed.String(), errOnlyPrints
 }
+
+var errOnlyPrints = errors.New("it only prints")
 
 func readLine(r *bufio.Reader) (string, error) {
 	line, err := r.ReadString('\n')
@@ -140,7 +142,7 @@ func (f *far) silent(err error, printed string) error {
 		err = errors.New(strings.TrimPrefix(e.Message, f.name+": "))
 	case errors.Is(err, io.EOF):
 		err = errors.New("it ended at once")
-	default:
+	case !errors.Is(err, errOnlyPrints):
 		return err
 	}
 	message := fmt.Sprintf("%s: the login runs no command: %v", f.name, err)

@@ -65,10 +65,12 @@ func (c *connection) lineTo(ctx context.Context, address string) (*line, error) 
 	}
 	l := newLine(conn, c.close)
 	l.explain = func(err error) error {
-		if c.alive() {
+		select {
+		case <-c.lost:
+			return fmt.Errorf("jump host %s: %w", c.name, c.why)
+		case <-time.After(100 * time.Millisecond): // the tunnel ended alone
 			return err
 		}
-		return fmt.Errorf("jump %w", c.broke("on the way", err))
 	}
 	return l, nil
 }

@@ -12,7 +12,8 @@ import (
 // that they pass through any login shell (csh and fish too) unharmed.
 //
 // All get: $1 what follows the home directory in the root, $2 the helper's
-// file name, $3 its SHA-256, $4 its size. $r is the root.
+// file name, $3 its SHA-256, $4 its size. $r is the root. What a script says is
+// the last thing it does: this side may hang up on it then.
 
 // mark starts each line that is meant for this side; a login shell's start
 // files may print others before it.
@@ -48,7 +49,7 @@ const installingScript = wholeFunction +
 	`umask 022; d="$r/.deliver/bin"; t="$d/.new-$2-$$"; ` +
 	`mkdir -p "$d" || exit 1; ` +
 	`if [ "$5" = gzip ]; then gzip -dc >"$t"; else cat >"$t"; fi || { rm -f "$t"; exit 1; }; ` +
-	`whole "$t" "$3" "$4" || { echo "` + mark + ` damaged"; rm -f "$t"; exit 0; }; ` +
+	`whole "$t" "$3" "$4" || { rm -f "$t"; echo "` + mark + ` damaged"; exit 0; }; ` +
 	`chmod 755 "$t" && { sync "$t" 2>/dev/null || :; } && mv -f "$t" "$d/$2" || { rm -f "$t"; exit 1; }; ` +
 	`n=0; m=0; ls -At "$d" | while read -r f; do case "$f" in ` +
 	`"$2") ;; deliver-*) n=$((n+1)); if [ $n -gt 2 ]; then rm -f "$d/$f"; fi;; ` +

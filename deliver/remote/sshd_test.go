@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"os/user"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -35,10 +36,13 @@ func startSSHD(t *testing.T, name, authorized string, lines ...string) *sshd {
 	dir := t.TempDir()
 	s := &sshd{name: name, hostKey: filepath.Join(dir, "host_ed25519"), log: filepath.Join(dir, "log")}
 	keygen(t, "-t", "ed25519", "-N", "", "-f", s.hostKey)
+	if !slices.ContainsFunc(lines, func(line string) bool { return strings.HasPrefix(line, "MaxStartups") }) {
+		lines = append(lines, "MaxStartups 100") // the last one wins
+	}
 	s.run(t, dir, append(lines,
 		"HostKey "+s.hostKey, "AuthorizedKeysFile "+authorized, "ListenAddress 127.0.0.1", "PidFile none", "UsePAM no",
 		"StrictModes no", "PasswordAuthentication no", "KbdInteractiveAuthentication no", "PermitRootLogin prohibit-password", "LogLevel VERBOSE",
-		"MaxStartups 100", "MaxSessions 100"))
+		"MaxSessions 100"))
 	return s
 }
 

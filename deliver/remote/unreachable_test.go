@@ -1,0 +1,285 @@
+package remote_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"runtime"
+	"runtime/pprof"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"deliver/host"
+	"deliver/host/hosttest"
+	"deliver/inventory"
+	"deliver/remote"
+)
+
+// deaf accepts connections and never says anything.
+func deaf(t *testing.T, network, address string) net.Addr {
+	t.Helper()
+	l, err := net.Listen(network, address)
+	require.NoError(t, err)
+	t.Cleanup(func() { l.Close() })
+	go func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			t.Cleanup(func() { conn.Close() })
+		}
+	}()
+	return l.Addr()
+}
+
+func deafSocket(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "deaf")
+	require.NoError(t, err)
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	return deaf(t, "unix", filepath.Join(dir, "s")).String()
+}
+
+func TestWhatCannotBeReached(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		block func(t *testing.T) string
+		says  []string
+	}{
+		"nothing listens": {
+			func(t *testing.T) string { return fmt.Sprintf("HostName 127.0.0.1\n  Port %d", freePort(t)) },
+			[]string{"connect", "connection refused"},
+		},
+		"no such name": {
+			func(*testing.T) string { return "HostName nowhere.invalid" },
+			[]string{"connect", "nowhere.invalid"},
+		},
+		"it never greets": {
+			func(t *testing.T) string {
+				return fmt.Sprintf("HostName 127.0.0.1\n  Port %s", portOf(deaf(t, "tcp", "127.0.0.1:0")))
+			},
+			[]string{"shake hands", "no answer within 2s"},
+		},
+		"a ProxyCommand that fails": {
+			func(*testing.T) string { return "ProxyCommand echo no way to %h >&2; exit 3" },
+			[]string{"no way to h1"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := newClient(t)
+			c.configure(t, "Host h1\n  "+test.block(t)+"\n")
+			c.opts.ConnectTimeout = 2 * time.Second
+			e := c.refused(t, "h1", host.KindUnreachable)
+			for _, words := range test.says {
+				assert.Contains(t, e.Message, words)
+			}
+		})
+	}
+}
+
+func TestConnectTimeoutOfSSHConfigHolds(t *testing.T) {
+	t.Parallel()
+	c := newClient(t)
+	c.opts.ConnectTimeout = 0
+	c.configure(t, fmt.Sprintf("Host h1\n  HostName 127.0.0.1\n  Port %s\n  ConnectTimeout 1\n", portOf(deaf(t, "tcp", "127.0.0.1:0"))))
+	assert.Contains(t, c.refused(t, "h1", host.KindUnreachable).Message, "no answer within 1s")
+}
+
+func TestAnInterruptionEndsADialAtOnce(t *testing.T) {
+	t.Parallel()
+	c := newClient(t)
+	c.configure(t, fmt.Sprintf("Host h1\n  HostName 127.0.0.1\n  Port %s\n", portOf(deaf(t, "tcp", "127.0.0.1:0"))))
+	c.opts.ConnectTimeout = time.Hour
+	ctx, cancel := context.WithCancelCause(t.Context())
+	interrupted := errors.New("interrupted")
+	time.AfterFunc(100*time.Millisecond, func() { cancel(interrupted) })
+	_, err := remote.Dial(ctx, inventory.Host{Name: "h1"}, host.Place{Root: "/srv/shop"}, c.opts)
+	require.ErrorIs(t, err, interrupted)
+}
+
+func TestAServerThatTurnsManyAwayGetsThemAllIn(t *testing.T) {
+	t.Parallel()
+	c := newClient(t)
+	sshd := c.serve(t, "h1", "MaxStartups 1:100:1")
+	c.opts.Ramp = remote.NewRamp(16)
+	var all sync.WaitGroup
+	for range 16 {
+		all.Go(func() {
+			_, err := c.try(t, "h1")
+			assert.NoError(t, err)
+		})
+	}
+	all.Wait()
+	assert.Equal(t, 16, sshd.logged(t, "Accepted publickey"))
+	assert.Positive(t, sshd.logged(t, "past MaxStartups"), "nobody was turned away: this tested nothing")
+}
+
+func TestARampBoundsHandshakes(t *testing.T) {
+	t.Parallel()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	var now, most atomic.Int32
+	t.Cleanup(func() { l.Close() })
+	go func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			most.Store(max(most.Load(), now.Add(1)))
+			go func() {
+				_, _ = io.Copy(io.Discard, conn)
+				now.Add(-1)
+				conn.Close()
+			}()
+		}
+	}()
+	c := newClient(t)
+	c.configure(t, fmt.Sprintf("Host h*\n  HostName 127.0.0.1\n  Port %d\n", l.Addr().(*net.TCPAddr).Port))
+	c.opts.ConnectTimeout = 200 * time.Millisecond
+	c.opts.Ramp = remote.NewRamp(2)
+	var all sync.WaitGroup
+	for i := range 6 {
+		all.Go(func() {
+			_, err := c.try(t, fmt.Sprintf("h%d", i))
+			assert.Error(t, err)
+		})
+	}
+	all.Wait()
+	assert.LessOrEqual(t, most.Load(), int32(3), "two, and one whose end was not seen yet")
+}
+
+func TestAServerThatStopsAnsweringIsFound(t *testing.T) {
+	t.Parallel()
+	c := newClient(t)
+	sshd := c.serve(t, "h1")
+	c.opts.KeepAlive = time.Second
+	s := c.dial(t, "h1")
+	look(t, s)
+	sshd.signalSessions(t, syscall.SIGSTOP)
+	_, err := s.Look(context.Background(), host.Service{Manager: "none"}) // no deadline: the keep-alive finds it
+	e := hosttest.RequireKind(t, err, host.KindUnreachable)
+	assert.Contains(t, e.Message, "no sign of life")
+}
+
+func TestADeadlineHoldsOnAServerThatStopsAnswering(t *testing.T) {
+	t.Parallel()
+	c := newClient(t)
+	sshd := c.serve(t, "h1")
+	s := c.dial(t, "h1")
+	look(t, s)
+	sshd.signalSessions(t, syscall.SIGSTOP)
+	for name, do := range map[string]func(context.Context) error{
+		"look": func(ctx context.Context) error {
+			_, err := s.Look(ctx, host.Service{})
+			return err
+		},
+		"receive": func(ctx context.Context) error {
+			build := hosttest.Make(t, "v1", hosttest.File("a", "1"))
+			_, err := s.Receive(ctx, build.Record, build.Reader(), nil)
+			return err
+		},
+	} {
+		ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+		require.ErrorIs(t, do(ctx), context.DeadlineExceeded, name)
+		cancel()
+	}
+	require.NoError(t, s.Close(), "closing does not wait for the server")
+}
+
+func TestAQuietConnectionIsKept(t *testing.T) {
+	t.Parallel()
+	c := newClient(t)
+	sshd := c.serve(t, "h1", "LogLevel DEBUG2")
+	c.opts.KeepAlive = 500 * time.Millisecond
+	s := c.dial(t, "h1")
+	require.Eventually(t, func() bool { return sshd.logged(t, "keepalive@openssh.com") > 3 }, 20*time.Second, 10*time.Millisecond)
+	look(t, s)
+	assert.Equal(t, 1, sshd.logged(t, "Accepted publickey"))
+}
+
+// cutReader ends a connection in the middle of a build.
+type cutReader struct {
+	io.Reader
+	after int
+	cut   func()
+}
+
+func (r *cutReader) Read(p []byte) (int, error) {
+	n, err := r.Reader.Read(p)
+	if r.after -= n; r.after < 0 {
+		r.cut()
+	}
+	return n, err
+}
+
+func TestAConnectionLostDuringReceiveLeavesTheServerAsItWas(t *testing.T) {
+	t.Parallel()
+	c := newClient(t)
+	sshd := c.serve(t, "h1")
+	relay := startRelay(t, sshd.address())
+	c.configure(t, fmt.Sprintf("Host h1\n  HostName 127.0.0.1\n  Port %d\n  HostKeyAlias h1\n", relay.port))
+	write(t, c.known, "h1 "+sshd.publicKey(t)+"\n")
+	root := t.TempDir()
+	s := c.dialAt(t, "h1", root)
+
+	build := hosttest.Make(t, "v1", hosttest.File("noise", noise(4<<20)))
+	cut := &cutReader{Reader: build.Reader(), after: 1 << 20, cut: relay.cut}
+	_, err := s.Receive(t.Context(), build.Record, cut, nil)
+	e := hosttest.RequireKind(t, err, host.KindUnreachable)
+	assert.Contains(t, e.Message, "h1: connection lost")
+	assert.NoDirExists(t, filepath.Join(root, "releases", "v1"))
+
+	// The next operation connects anew.
+	receipt, err := s.Receive(t.Context(), build.Record, build.Reader(), nil)
+	require.NoError(t, err)
+	assert.False(t, receipt.Already)
+	assert.DirExists(t, filepath.Join(root, "releases", "v1"))
+}
+
+// noise does not get smaller by compression.
+func noise(n int) string {
+	out := make([]byte, n)
+	x := uint64(88172645463325252)
+	for i := range out {
+		x ^= x << 13
+		x ^= x >> 7
+		x ^= x << 17
+		out[i] = byte(x)
+	}
+	return string(out)
+}
+
+func TestCloseLeavesNothingRunning(t *testing.T) {
+	c := newClient(t)
+	sshd := c.serve(t, "h1")
+	before := runtime.NumGoroutine()
+	for range 3 {
+		s, err := c.try(t, "h1")
+		require.NoError(t, err)
+		look(t, s)
+		require.NoError(t, s.Close())
+		require.NoError(t, s.Close(), "a second time does nothing")
+		_, err = s.Look(t.Context(), host.Service{})
+		hosttest.RequireKind(t, err, host.KindUnreachable)
+	}
+	// One more: the condition has a goroutine of its own.
+	if !assert.Eventually(t, func() bool { return runtime.NumGoroutine() <= before+1 }, 10*time.Second, 10*time.Millisecond) {
+		_ = pprof.Lookup("goroutine").WriteTo(os.Stderr, 1)
+	}
+	require.Eventually(t, func() bool { return len(descendants(sshd.pid)) == 0 }, 10*time.Second, 10*time.Millisecond)
+}
+
+func portOf(a net.Addr) string { return fmt.Sprint(a.(*net.TCPAddr).Port) }
