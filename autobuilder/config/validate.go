@@ -33,7 +33,7 @@ func (c *Config) validate(file string, where lines) error {
 	check.positive("poll", c.Poll)
 	check.github(c.GitHub)
 	check.jenkins(c.Jenkins)
-	if c.Jenkins.Embedded() && c.Jenkins.Listen == c.Listen {
+	if c.Jenkins.Embedded() && c.Jenkins.Listen == c.Listen && !strings.HasSuffix(c.Listen, ":0") {
 		check.add("jenkins.listen", "%s is autobuilder's own address", c.Listen)
 	}
 	check.projects(c.Projects)

@@ -40,7 +40,7 @@ func (d *Dispatcher) builder(project build.Project, configured bool) func(contex
 // step moves every open build as far as it goes now.
 func (f *follower) step(ctx context.Context) time.Duration {
 	open, err := f.Ledger.Open(ctx, f.project.Name)
-	following := 0
+	following, unnumbered := 0, false
 	for _, b := range inOrder(open) {
 		if b.State == build.Queued && !f.mayStart(following) {
 			continue
@@ -49,9 +49,14 @@ func (f *follower) step(ctx context.Context) time.Duration {
 		err = errors.Join(err, moveErr)
 		if !after.State.Final() {
 			following++
+			unnumbered = unnumbered || after.Number == 0
 		}
 	}
-	return f.next(ctx, err, following)
+	wait := f.next(ctx, err, following)
+	if err == nil && unnumbered {
+		return min(wait, f.Poll/4) // it may start at any moment
+	}
+	return wait
 }
 
 // inOrder puts first what Jenkins may have.
