@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"io"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -111,7 +112,7 @@ func (s diagnostic) plain() string {
 	switch token := m[1]; {
 	case !strings.ContainsFunc(token, func(r rune) bool { return r > ' ' && !strings.ContainsRune("(){};&|<>", r) }):
 		return s.text
-	case strings.Contains(" newline if then else elif fi for while until do done case esac in function ", " "+token+" "):
+	case slices.Contains(strings.Fields("newline if then else elif fi for while until do done case esac in function"), token):
 		return s.text
 	}
 	return "syntax error"

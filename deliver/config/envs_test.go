@@ -70,9 +70,9 @@ func TestEmptySpecialHostsDoNotFallBackToHOSTS(t *testing.T) {
 func TestAnEnvironmentThatNothingIsSetForIsRefused(t *testing.T) {
 	t.Parallel()
 	_, err := config.Load(t.Context(), config.Source{
-		Dir: configured(t, twoEnvironments), Environ: environ(), Flags: map[string]string{"ENV": "produktion"},
+		Dir: configured(t, twoEnvironments), Environ: environ(), Flags: map[string]string{"ENV": "prod"},
 	})
-	require.EqualError(t, err, "--env produktion: no setting begins with PRODUKTION_, and .deliver/config does not use $ENV; there is production, staging")
+	require.EqualError(t, err, "--env prod: no setting begins with PROD_, and .deliver/config does not use $ENV; there is production, staging")
 
 	message, _ := refuse(t, configured(t, ""), "DELIVER_ENV=../x")
 	assert.Contains(t, message, "environment DELIVER_ENV: ENV:")

@@ -36,7 +36,7 @@ func (e evaluation) run(ctx context.Context) (readback, error) {
 	if err != nil {
 		return readback{}, fmt.Errorf("evaluate %s: %w", e.file.shown, err)
 	}
-	defer told.Close()
+	defer func() { _ = told.Close() }()
 	said := &diagnostics{file: e.file.path, to: e.output}
 	runErr := bash{
 		script: libraryScript + evaluateScript, args: []string{e.file.path},
@@ -174,8 +174,7 @@ func unlinkedFile() (*os.File, error) {
 		return nil, err
 	}
 	if err := os.Remove(f.Name()); err != nil {
-		f.Close()
-		return nil, err
+		return nil, errors.Join(err, f.Close())
 	}
 	return f, nil
 }

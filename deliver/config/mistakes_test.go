@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -249,4 +250,47 @@ func TestWhereNoConfigCanBe(t *testing.T) {
 	require.NoError(t, syscall.Mkfifo(filepath.Join(dir, ".deliver/config"), 0o644))
 	message, _ = refuse(t, dir)
 	assert.Equal(t, ".deliver/config is no file", message)
+}
+
+// A daemon that a config starts keeps the outputs open for ever; it is out of
+// reach, but holds nothing up.
+func TestADaemonThatAConfigStartsHoldsNothingUp(t *testing.T) {
+	t.Parallel()
+	dir := configured(t, "APP=a\nsetsid bash -c 'echo $$ >daemon; exec sleep 300' &\nuntil [[ -s daemon ]]; do :; done\n")
+	assert.Equal(t, "a", load(t, dir).App)
+	pid, err := strconv.Atoi(strings.TrimSpace(contents(t, filepath.Join(dir, "daemon"))))
+	require.NoError(t, err)
+	assert.True(t, runs(pid))
+	require.NoError(t, syscall.Kill(pid, syscall.SIGKILL))
+}
+
+// What a config sets may be secret, and stays in files that nobody can open.
+func TestNoTraceOfAnEvaluationIsLeft(t *testing.T) {
+	t.Parallel()
+	tmp := t.TempDir()
+	dir := configured(t, "ls -A \"$TMPDIR\" >seen\nPASSWORD=hunter2\nhook() { ls -A \"$TMPDIR\" >>seen; }\n")
+	c := load(t, dir, "TMPDIR="+tmp)
+	require.NoError(t, c.Script.Call(t.Context(), config.Call{Function: "hook"}))
+	assert.Empty(t, contents(t, filepath.Join(dir, "seen")))
+}
+
+func TestWithoutBashTheErrorSaysSo(t *testing.T) {
+	empty := t.TempDir()
+	dir := configured(t, "APP=a\n")
+	t.Setenv("PATH", empty)
+	_, err := config.Load(t.Context(), config.Source{Dir: dir, Environ: []string{"PATH=" + empty}})
+	require.ErrorContains(t, err, "evaluate .deliver/config: start bash: exec: \"bash\": executable file not found in $PATH")
+}
+
+func TestABashThatIsTooOldIsNamed(t *testing.T) {
+	old := t.TempDir()
+	bash, err := exec.LookPath("bash")
+	require.NoError(t, err)
+	// As bash 3.2 of macOS would answer.
+	fake := "#!" + bash + "\n[[ $* != *-O* && \"$4\" != exec* ]] || exit 0\nprintf 'old\\0003.2.57\\0' >&3\nexit 1\n"
+	require.NoError(t, os.WriteFile(filepath.Join(old, "bash"), []byte(fake), 0o755))
+	dir := configured(t, "APP=a\n")
+	t.Setenv("PATH", old+":"+os.Getenv("PATH"))
+	message, _ := refuse(t, dir)
+	assert.Equal(t, ".deliver/config: bash 3.2.57 is too old: it takes 4.4 or newer, first on the PATH", message)
 }

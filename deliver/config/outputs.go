@@ -47,7 +47,7 @@ func (o *outputs) add(to io.Writer) (io.Writer, error) {
 
 func (o *outputs) closeWriters() {
 	for _, w := range o.writers {
-		w.Close()
+		_ = w.Close()
 	}
 	o.writers = nil
 }
@@ -60,7 +60,7 @@ func (o *outputs) finish() {
 	}
 	o.copied.Wait()
 	for _, r := range o.readers {
-		r.Close()
+		_ = r.Close()
 	}
 }
 

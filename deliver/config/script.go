@@ -122,7 +122,7 @@ func (s *Script) run(ctx context.Context, strategy string, call Call) error {
 	if err != nil {
 		return err
 	}
-	defer state.Close()
+	defer func() { _ = state.Close() }()
 	if _, err := state.WriteString(s.snapshot + exports(call.Env)); err != nil {
 		return err
 	}

@@ -90,20 +90,25 @@ func (i inspection) print(e *environment) error {
 	if e.output.json {
 		return errors.Join(e.printJSON(i.object()), withCode(exitFailed, i.err))
 	}
-	fmt.Fprintln(e.stdout)
+	return errors.Join(printTo(e.stdout, i.page()), withCode(exitFailed, i.err))
+}
+
+// page is the result as the original Deliver prints it, with the origins.
+func (i inspection) page() string {
+	lines := []string{""}
 	for _, v := range i.required {
-		fmt.Fprintln(e.stdout, settingLine(v))
+		lines = append(lines, settingLine(v))
 	}
-	fmt.Fprintln(e.stdout, strings.Repeat("-", 59))
+	lines = append(lines, strings.Repeat("-", 59))
 	for _, v := range i.optional {
-		fmt.Fprintln(e.stdout, settingLine(v))
+		lines = append(lines, settingLine(v))
 	}
 	if i.err != nil {
-		fmt.Fprintf(e.stdout, "\nDELIVER IS MISSING THE FOLLOWING CONFIG(S):\n\n%s\n\n", strings.Join(i.missing, " "))
-		return withCode(exitFailed, i.err)
+		lines = append(lines, "", "DELIVER IS MISSING THE FOLLOWING CONFIG(S):", "", strings.Join(i.missing, " "))
+	} else {
+		lines = append(lines, "", "READY TO DELIVER!")
 	}
-	fmt.Fprint(e.stdout, "\nREADY TO DELIVER!\n\n")
-	return nil
+	return strings.Join(lines, "\n") + "\n\n"
 }
 
 func settingLine(v config.Value) string {

@@ -39,7 +39,7 @@ func (e *environment) settings(ctx context.Context) (*config.Config, error) {
 		return nil, withCode(exitUsage, err)
 	}
 	for _, note := range c.Notes() {
-		fmt.Fprintf(e.stderr, "deliver: note: %s\n", note)
+		_, _ = fmt.Fprintf(e.stderr, "deliver: note: %s\n", note)
 	}
 	return c, nil
 }

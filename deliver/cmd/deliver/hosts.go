@@ -2,9 +2,11 @@ package main
 
 import (
 	"encoding/json"
-	"fmt"
+	"strings"
 
 	"github.com/urfave/cli/v2"
+
+	"deliver/inventory"
 )
 
 func hostsCommand(e *environment) *cli.Command {
@@ -24,10 +26,7 @@ func hostsCommand(e *environment) *cli.Command {
 			if e.output.json {
 				return e.printJSON(map[string]any{"hosts": settings.Hosts, "origin": settings.Value("HOSTS").Origin})
 			}
-			for _, h := range settings.Hosts {
-				fmt.Fprintln(e.stdout, h)
-			}
-			return nil
+			return printTo(e.stdout, strings.ReplaceAll(inventory.Join(settings.Hosts), " ", "\n")+"\n")
 		},
 	}
 }

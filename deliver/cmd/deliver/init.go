@@ -35,8 +35,7 @@ func initCommand(e *environment) *cli.Command {
 			if err := renameio.WriteFile(path, []byte(firstConfig(settings)), 0o644); err != nil {
 				return fmt.Errorf("init: %w", err)
 			}
-			fmt.Fprintf(e.stdout, "Wrote .deliver/config. Next: deliver check\n%s", serverNeeds(settings))
-			return nil
+			return printTo(e.stdout, "Wrote .deliver/config. Next: deliver check\n"+serverNeeds(settings))
 		},
 	}
 }

@@ -1,7 +1,7 @@
 package main
 
 import (
-	"fmt"
+	"strings"
 
 	"github.com/urfave/cli/v2"
 )
@@ -20,12 +20,7 @@ func strategiesCommand(e *environment) *cli.Command {
 			if e.output.json {
 				return e.printJSON(map[string]any{"strategies": names})
 			}
-			fmt.Fprint(e.stdout, "\nAvailable strategies:\n\n")
-			for _, name := range names {
-				fmt.Fprintf(e.stdout, "  * %s\n", name)
-			}
-			fmt.Fprintln(e.stdout)
-			return nil
+			return printTo(e.stdout, "\nAvailable strategies:\n\n  * "+strings.Join(names, "\n  * ")+"\n\n")
 		},
 	}
 }
