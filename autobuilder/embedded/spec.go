@@ -104,7 +104,7 @@ func (r *reader) project(root *etree.Element) {
 		case "quietPeriod":
 			r.spec.quiet = time.Duration(r.number(el)) * time.Second
 		case "customWorkspace":
-			r.spec.workspace = strings.TrimSpace(el.Text())
+			r.customWorkspace(el)
 		case "logRotator":
 			r.logRotator(el)
 		case "properties":
@@ -114,6 +114,13 @@ func (r *reader) project(root *etree.Element) {
 		default:
 			r.other(el)
 		}
+	}
+}
+
+func (r *reader) customWorkspace(el *etree.Element) {
+	r.spec.workspace = strings.TrimSpace(el.Text())
+	if strings.ContainsRune(r.spec.workspace, '$') {
+		r.unknown = append(r.unknown, "customWorkspace with variables")
 	}
 }
 
