@@ -1,9 +1,11 @@
 package config_test
 
 import (
+	"os/user"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 )
 
 func TestNotes(t *testing.T) {
@@ -29,4 +31,15 @@ func TestNotes(t *testing.T) {
 			assert.ElementsMatch(t, c.want, load(t, configured(t, c.config), c.env...).Notes())
 		})
 	}
+}
+
+// An unquoted ~ means this machine's home, which is seldom what is meant.
+func TestAHomeThatBashExpandedHereIsNoted(t *testing.T) {
+	t.Parallel()
+	me, err := user.Current()
+	require.NoError(t, err)
+	home := "HOME=" + me.HomeDir
+	assert.Equal(t, []string{"DELIVER_TO (.deliver/config:1) begins with this machine's home directory: quote the ~ to mean the server's"},
+		load(t, configured(t, "DELIVER_TO=~/app\n"), home).Notes())
+	assert.Empty(t, load(t, configured(t, "DELIVER_TO='~/app'\n"), home).Notes())
 }
