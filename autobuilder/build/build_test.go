@@ -1,7 +1,6 @@
 package build_test
 
 import (
-	"errors"
 	"testing"
 	"time"
 
@@ -127,6 +126,6 @@ func TestErrorsOfAFieldAreJoined(t *testing.T) {
 	p := build.Project{}
 	err := p.Validate()
 	var all interface{ Unwrap() []error }
-	require.True(t, errors.As(err, &all))
+	require.ErrorAs(t, err, &all)
 	assert.Greater(t, len(all.Unwrap()), 3)
 }

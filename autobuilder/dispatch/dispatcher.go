@@ -66,9 +66,11 @@ func (d *Dispatcher) Wake() {
 // Run works until ctx ends, and returns when every lane has come to rest. All
 // that is not done then is in the ledger, and done by the next Run.
 func (d *Dispatcher) Run(ctx context.Context) error {
-	if err := d.makeLanes(ctx); ctx.Err() != nil {
-		return nil
-	} else if err != nil {
+	err := d.makeLanes(ctx)
+	if ctx.Err() != nil {
+		return nil //nolint:nilerr // it was told to stop before it began
+	}
+	if err != nil {
 		return fmt.Errorf("start dispatching: %w", err)
 	}
 	var lanes sync.WaitGroup

@@ -59,7 +59,7 @@ func newStage(t *testing.T, change ...func(*build.Project)) *stage {
 	t.Helper()
 	dir := t.TempDir()
 	s := &stage{t: t, ci: &ci{}, repo: filepath.Join(dir, "shop.git"), tree: filepath.Join(dir, "shop"), log: &syncBuffer{}}
-	book, err := ledger.Open(filepath.Join(dir, "ledger.db"))
+	book, err := ledger.Open(t.Context(), filepath.Join(dir, "ledger.db"))
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, book.Close()) })
 	s.book = book

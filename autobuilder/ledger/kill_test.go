@@ -28,7 +28,7 @@ func TestMain(m *testing.M) {
 }
 
 func acknowledge(path string) int {
-	l, err := ledger.Open(path)
+	l, err := ledger.Open(context.Background(), path)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1

@@ -32,7 +32,7 @@ type Ledger struct {
 const readers = 4
 
 // Open opens the ledger in the file, which is made if it isn't there.
-func Open(path string) (*Ledger, error) {
+func Open(ctx context.Context, path string) (*Ledger, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
 		return nil, fmt.Errorf("open ledger: %w", err)
 	}
@@ -40,7 +40,7 @@ func Open(path string) (*Ledger, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := migrate(write); err != nil {
+	if err := migrate(ctx, write); err != nil {
 		return nil, errors.Join(fmt.Errorf("open ledger %s: %w", path, err), write.Close())
 	}
 	read, err := connect(path, readers, "query_only(true)")

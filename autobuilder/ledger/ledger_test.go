@@ -21,7 +21,7 @@ var noon = time.Date(2026, 11, 23, 12, 0, 0, 123456000, time.UTC)
 
 func open(t *testing.T, path string) *ledger.Ledger {
 	t.Helper()
-	l, err := ledger.Open(path)
+	l, err := ledger.Open(t.Context(), path)
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, l.Close()) })
 	return l
@@ -58,7 +58,7 @@ func built(t *testing.T, l *ledger.Ledger, b build.Build) {
 func TestADeliveryIsThereAfterItIsStored(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "ledger.db")
-	l, err := ledger.Open(path)
+	l, err := ledger.Open(t.Context(), path)
 	require.NoError(t, err)
 	require.NoError(t, l.Store(t.Context(), delivery("d1")))
 	require.NoError(t, l.Close())
@@ -296,7 +296,7 @@ func TestManyWritersOfSeveralHandlesWaitForEachOther(t *testing.T) {
 	handles := make([]*ledger.Ledger, 3)
 	for i := range handles {
 		opening.Go(func() (err error) {
-			handles[i], err = ledger.Open(path) // all of them want to make the schema
+			handles[i], err = ledger.Open(t.Context(), path) // all of them want to make the schema
 			return err
 		})
 	}
@@ -318,7 +318,7 @@ func TestAFileThatIsNoLedgerIsRefused(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "ledger.db")
 	require.NoError(t, os.WriteFile(path, []byte("a text that somebody saved under the ledger's name, long enough to be looked at"), 0o600))
-	_, err := ledger.Open(path)
+	_, err := ledger.Open(t.Context(), path)
 	require.ErrorContains(t, err, path)
 }
 
@@ -331,7 +331,7 @@ func TestALedgerOfANewerProgramIsRefused(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "ledger.db")
 	out, err := exec.CommandContext(t.Context(), sqlite, path, "PRAGMA user_version = 999").CombinedOutput()
 	require.NoError(t, err, string(out))
-	_, err = ledger.Open(path)
+	_, err = ledger.Open(t.Context(), path)
 	require.ErrorContains(t, err, "a newer autobuilder made it (schema 999")
 }
 

@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"context"
 	"database/sql"
 	"fmt"
 )
@@ -55,35 +56,35 @@ CREATE INDEX builds_project ON builds (project, seq);
 `}
 }
 
-func migrate(db *sql.DB) error {
+func migrate(ctx context.Context, db *sql.DB) error {
 	steps := migrations()
 	var version int
-	if err := db.QueryRow("PRAGMA user_version").Scan(&version); err != nil {
+	if err := db.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version); err != nil {
 		return err
 	}
 	if version > len(steps) {
 		return fmt.Errorf("a newer autobuilder made it (schema %d, this program knows %d): run that one", version, len(steps))
 	}
 	for i := version; i < len(steps); i++ {
-		if err := migrateOne(db, steps[i], i+1); err != nil {
+		if err := migrateOne(ctx, db, steps[i], i+1); err != nil {
 			return fmt.Errorf("migrate to schema %d: %w", i+1, err)
 		}
 	}
 	return nil
 }
 
-func migrateOne(db *sql.DB, step string, version int) error {
-	tx, err := db.Begin()
+func migrateOne(ctx context.Context, db *sql.DB, step string, version int) error {
+	tx, err := db.BeginTx(ctx, nil)
 	if err != nil {
 		return err
 	}
 	defer tx.Rollback() //nolint:errcheck // after Commit there is nothing to undo
 	// Another process may have been here first.
 	var now int
-	if err := tx.QueryRow("PRAGMA user_version").Scan(&now); err != nil || now >= version {
+	if err := tx.QueryRowContext(ctx, "PRAGMA user_version").Scan(&now); err != nil || now >= version {
 		return err
 	}
-	if _, err := tx.Exec(step + fmt.Sprintf("; PRAGMA user_version = %d", version)); err != nil {
+	if _, err := tx.ExecContext(ctx, step+fmt.Sprintf("; PRAGMA user_version = %d", version)); err != nil {
 		return err
 	}
 	return tx.Commit()

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -50,7 +51,7 @@ func explain(c *cli.Context) error {
 	if err != nil {
 		return usageError{err}
 	}
-	book, done, err := lookOnly(cfg.LedgerFile())
+	book, done, err := lookOnly(c.Context, cfg.LedgerFile())
 	if err != nil {
 		return err
 	}
@@ -98,7 +99,7 @@ func readPayload(c *cli.Context) ([]byte, error) {
 
 // lookOnly opens the ledger, or an empty one that is thrown away where there is
 // none yet.
-func lookOnly(path string) (book *ledger.Ledger, done func(), err error) {
+func lookOnly(ctx context.Context, path string) (book *ledger.Ledger, done func(), err error) {
 	dir := ""
 	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
 		if dir, err = os.MkdirTemp("", "autobuilder-explain-"); err != nil {
@@ -106,7 +107,7 @@ func lookOnly(path string) (book *ledger.Ledger, done func(), err error) {
 		}
 		path = dir + "/ledger.db"
 	}
-	book, err = ledger.Open(path)
+	book, err = ledger.Open(ctx, path)
 	return book, func() {
 		book.Close() //nolint:errcheck // nothing was written
 		if dir != "" {

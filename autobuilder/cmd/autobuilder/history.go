@@ -52,7 +52,7 @@ func history(c *cli.Context) error {
 			return err
 		}
 	}
-	book, err := openExisting(cfg)
+	book, err := openExisting(c.Context, cfg)
 	if err != nil {
 		return err
 	}
@@ -87,11 +87,11 @@ func lookBack(ctx context.Context, book *ledger.Ledger, only build.Project, n in
 }
 
 // openExisting opens the ledger only if there is one: to look is not to make.
-func openExisting(cfg *config.Config) (*ledger.Ledger, error) {
+func openExisting(ctx context.Context, cfg *config.Config) (*ledger.Ledger, error) {
 	if _, err := os.Stat(cfg.LedgerFile()); errors.Is(err, os.ErrNotExist) {
 		return nil, fmt.Errorf("there is no ledger at %s yet: autobuilder serve makes it", cfg.LedgerFile())
 	}
-	return ledger.Open(cfg.LedgerFile())
+	return ledger.Open(ctx, cfg.LedgerFile())
 }
 
 func printJSON(out io.Writer, value any) error {

@@ -100,24 +100,24 @@ func renderJob(c *cli.Context) error {
 }
 
 // wantedJobs is what the commands have in common.
-func wantedJobs(c *cli.Context) (*config.Config, []jobs.Config, jobs.Jenkins, error) {
+func wantedJobs(c *cli.Context) ([]jobs.Config, jobs.Jenkins, error) {
 	if err := noArguments(c); err != nil {
-		return nil, nil, nil, err
+		return nil, nil, err
 	}
 	cfg, err := loadConfig(c)
 	if err != nil {
-		return nil, nil, nil, err
+		return nil, nil, err
 	}
 	wanted, err := renderAll(cfg)
 	if err != nil {
-		return nil, nil, nil, err
+		return nil, nil, err
 	}
 	client, err := newClient(cfg, cfg.JenkinsURL())
-	return cfg, wanted, client, err
+	return wanted, client, err
 }
 
 func diffJobs(c *cli.Context) error {
-	_, wanted, jenkins, err := wantedJobs(c)
+	wanted, jenkins, err := wantedJobs(c)
 	if err != nil {
 		return err
 	}
@@ -143,7 +143,7 @@ func printChange(out io.Writer, change jobs.Change) {
 }
 
 func syncJobsNow(c *cli.Context) error {
-	_, wanted, jenkins, err := wantedJobs(c)
+	wanted, jenkins, err := wantedJobs(c)
 	if err != nil {
 		return err
 	}

@@ -46,7 +46,7 @@ func serve(ctx context.Context, cfg *config.Config, log *slog.Logger) error {
 		return err
 	}
 	defer unlock()
-	book, err := ledger.Open(cfg.LedgerFile())
+	book, err := ledger.Open(ctx, cfg.LedgerFile())
 	if err != nil {
 		return err
 	}

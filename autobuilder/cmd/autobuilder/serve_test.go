@@ -77,7 +77,7 @@ func TestABuildThatRunsIsStoppedInGoodOrder(t *testing.T) {
 	s.reaches(0, build.Running)
 	assert.Zero(t, v.stop())
 
-	v = s.serve() // what the stop did to the build is found at the next start
+	s.serve() // what the stop did to the build is found at the next start
 	b := s.builds()[0]
 	require.Eventually(t, func() bool { b = s.builds()[0]; return b.State.Final() }, patient, 20*time.Millisecond)
 	assert.NotEqual(t, build.Succeeded, b.State)

@@ -262,7 +262,7 @@ func (v *server) tell(delivery, ref string) int {
 // builds are those in the ledger's file, oldest first.
 func (s *stage) builds() []build.Build {
 	s.t.Helper()
-	book, err := ledger.Open(filepath.Join(s.dir, "data", "ledger.db"))
+	book, err := ledger.Open(context.Background(), filepath.Join(s.dir, "data", "ledger.db"))
 	require.NoError(s.t, err)
 	defer book.Close()
 	newestFirst, err := book.Builds(context.Background(), "", 1000)

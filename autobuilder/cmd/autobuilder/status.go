@@ -48,7 +48,7 @@ func status(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	book, err := openExisting(cfg)
+	book, err := openExisting(c.Context, cfg)
 	if err != nil {
 		return err
 	}

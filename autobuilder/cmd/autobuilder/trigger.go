@@ -42,7 +42,7 @@ func trigger(c *cli.Context) error {
 	if c.IsSet("ref") && c.IsSet("tag") {
 		return wrongUsage("--ref and --tag are both set: keep one")
 	}
-	book, err := ledger.Open(cfg.LedgerFile())
+	book, err := ledger.Open(c.Context, cfg.LedgerFile())
 	if err != nil {
 		return err
 	}
