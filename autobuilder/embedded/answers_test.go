@@ -32,7 +32,7 @@ func TestAnswersAsJenkinsDoes(t *testing.T) {
 		{"root with a slash and a tree", "GET", "/api/json/?tree=jobs[name]", "", 200, "Content-Type", "application/json"},
 		{"me", "GET", "/me/api/json", "", 200, "", ""},
 		{"page", "GET", "/", "", 200, "Content-Type", "text/html"},
-		{"nothing there", "GET", "/nosuch", "", 404, "X-Error", "Not Found"},
+		{"nothing there", "GET", "/nosuch", "", 404, "", ""},
 		{"no such job", "GET", "/job/no/api/json", "", 404, "X-Jenkins", "2."},
 		{"no such job's page", "GET", "/job/no/", "", 404, "", ""},
 		{"no such build", "GET", "/job/plain/9/api/json", "", 404, "", ""},

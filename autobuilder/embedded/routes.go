@@ -22,13 +22,14 @@ const bodyLimit = 8 << 20
 
 func (s *Server) routes() (http.Handler, error) {
 	r := chi.NewRouter()
-	r.Use(middleware.StripSlashes, s.guarded, limitBody)
+	r.Use(middleware.CleanPath, s.guarded, limitBody)
 	r.NotFound(func(w http.ResponseWriter, _ *http.Request) { refuse(w, http.StatusNotFound, "") })
 	r.MethodNotAllowed(wrongMethod)
 	r.Get("/", s.page(rootPage))
 	r.Get("/api/json", s.api(rootView))
 	r.Get("/me/api/json", s.me)
 	r.Get("/crumbIssuer/api/json", s.crumb)
+	r.Get("/crumbIssuer/api/json/*", s.crumb) // gojenkins asks so
 	r.Post("/createItem", s.createItem)
 	r.Get("/queue/api/json", s.api(queueView))
 	r.Get("/queue/item/{id}/api/json", s.api(itemView))
@@ -83,13 +84,16 @@ func limitBody(next http.Handler) http.Handler {
 	})
 }
 
-// refuse answers as Jenkins does: the reason in X-Error, and a page.
+// refuse answers as Jenkins does: the reason in X-Error, unless the thing just
+// is not there, and on a page.
 func refuse(w http.ResponseWriter, code int, reason string) {
 	if reason == "" {
 		reason = http.StatusText(code)
 	}
 	reason = strings.Join(strings.Fields(reason), " ")
-	w.Header().Set("X-Error", reason)
+	if code != http.StatusNotFound {
+		w.Header().Set("X-Error", reason)
+	}
 	http.Error(w, reason, code)
 }
 
