@@ -44,6 +44,7 @@ func (a *attempt) config() *ssh.ClientConfig {
 		Auth:              []ssh.AuthMethod{ssh.PublicKeys(a.keys.signers...)},
 		HostKeyCallback:   a.checkHostKey,
 		HostKeyAlgorithms: a.hostKeys.algorithms(),
+		ClientVersion:     "SSH-2.0-deliver", // so that sshd's log tells who it was
 	}
 }
 

@@ -32,7 +32,7 @@ type client struct {
 	opts       remote.Options
 }
 
-func newClient(t *testing.T) *client {
+func newClient(t testing.TB) *client {
 	t.Helper()
 	dir := t.TempDir()
 	c := &client{
@@ -48,7 +48,7 @@ func newClient(t *testing.T) *client {
 }
 
 // configure writes ssh_config: the blocks, then what holds for all hosts.
-func (c *client) configure(t *testing.T, blocks ...string) {
+func (c *client) configure(t testing.TB, blocks ...string) {
 	t.Helper()
 	all := fmt.Sprintf("Host *\n  User %s\n  IdentityFile %s\n  UserKnownHostsFile %s\n  GlobalKnownHostsFile /dev/null\n  IdentityAgent none\n", me(t), c.key, c.known)
 	write(t, c.config, strings.Join(append(blocks, all), "\n"))
@@ -60,7 +60,7 @@ func reaches(s *sshd, lines ...string) string {
 }
 
 // serve starts a server that c reaches and knows.
-func (c *client) serve(t *testing.T, name string, lines ...string) *sshd {
+func (c *client) serve(t testing.TB, name string, lines ...string) *sshd {
 	t.Helper()
 	s := startSSHD(t, name, c.authorized, lines...)
 	c.configure(t, reaches(s))
@@ -68,17 +68,17 @@ func (c *client) serve(t *testing.T, name string, lines ...string) *sshd {
 	return s
 }
 
-func (c *client) know(t *testing.T, s *sshd) {
+func (c *client) know(t testing.TB, s *sshd) {
 	t.Helper()
 	write(t, c.known, read(t, c.known)+fmt.Sprintf("[127.0.0.1]:%d %s\n", s.port, s.publicKey(t)))
 }
 
-func (c *client) try(t *testing.T, name string) (*remote.Server, error) {
+func (c *client) try(t testing.TB, name string) (*remote.Server, error) {
 	t.Helper()
 	return c.tryAt(t, name, filepath.Join(t.TempDir(), "app"))
 }
 
-func (c *client) tryAt(t *testing.T, name, root string) (*remote.Server, error) {
+func (c *client) tryAt(t testing.TB, name, root string) (*remote.Server, error) {
 	t.Helper()
 	s, err := remote.Dial(context.Background(), inventory.Host{Name: name}, host.Place{App: "shop", Root: root}, c.opts)
 	if err == nil {
@@ -87,14 +87,14 @@ func (c *client) tryAt(t *testing.T, name, root string) (*remote.Server, error) 
 	return s, err
 }
 
-func (c *client) dial(t *testing.T, name string) *remote.Server {
+func (c *client) dial(t testing.TB, name string) *remote.Server {
 	t.Helper()
 	s, err := c.try(t, name)
 	require.NoError(t, err)
 	return s
 }
 
-func (c *client) dialAt(t *testing.T, name, root string) *remote.Server {
+func (c *client) dialAt(t testing.TB, name, root string) *remote.Server {
 	t.Helper()
 	s, err := c.tryAt(t, name, root)
 	require.NoError(t, err)
@@ -120,7 +120,7 @@ func look(t *testing.T, s *remote.Server) host.State {
 
 // linkedHelper is a few bytes that run this test binary, so that putting it on
 // a server costs nothing.
-func linkedHelper(t *testing.T) remote.Helper {
+func linkedHelper(t testing.TB) remote.Helper {
 	t.Helper()
 	self, err := os.Executable()
 	require.NoError(t, err)

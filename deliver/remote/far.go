@@ -111,8 +111,8 @@ func greeted(ctx context.Context, s *session) (g greeting, noise string, err err
 	var printed tail
 	for read := 0; read < 64<<10; {
 		line, err := readLine(s.out)
-		if said, ok := strings.CutPrefix(line, mark+" "); ok {
-			words := strings.Fields(said)
+		said, marked := strings.CutPrefix(line, mark)
+		if words := strings.Fields(said); marked && len(words) > 0 {
 			return greeting{words[0], words[1:]}, "", nil
 		}
 		_, _ = printed.Write([]byte(line + "\n"))

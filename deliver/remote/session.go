@@ -8,7 +8,9 @@ import (
 	"io"
 	"strings"
 	"sync"
+	"time"
 
+	"github.com/cenkalti/backoff/v5"
 	"golang.org/x/crypto/ssh"
 
 	"deliver/host"
@@ -38,7 +40,7 @@ func (c *connection) start(ctx context.Context, command string) (*session, error
 	s.outEnd, s.output = io.Pipe()
 	s.out = bufio.NewReader(s.outEnd)
 	started := make(chan error, 1)
-	if !c.spawn(func() { started <- s.run(command) }) {
+	if !c.spawn(func() { started <- s.run(ctx, command) }) {
 		return nil, c.broke("before a session", errClosed)
 	}
 	select {
@@ -54,8 +56,8 @@ func (c *connection) start(ctx context.Context, command string) (*session, error
 	}
 }
 
-func (s *session) run(command string) error {
-	far, err := s.conn.client.NewSession()
+func (s *session) run(ctx context.Context, command string) error {
+	far, err := s.conn.newSession(ctx)
 	if err != nil {
 		return err
 	}
@@ -77,6 +79,21 @@ func (s *session) run(command string) error {
 	})
 	s.conn.spawn(func() { s.output.CloseWithError(s.verdict(far.Wait())) })
 	return nil
+}
+
+// newSession asks again for a while when the server has too many: with a low
+// MaxSessions it may still count one that just ended.
+func (c *connection) newSession(ctx context.Context) (*ssh.Session, error) {
+	ask := func() (*ssh.Session, error) {
+		far, err := c.client.NewSession()
+		var refused *ssh.OpenChannelError
+		if err != nil && !errors.As(err, &refused) {
+			return nil, backoff.Permanent(err)
+		}
+		return far, err
+	}
+	pause := &backoff.ExponentialBackOff{InitialInterval: 10 * time.Millisecond, Multiplier: 1.5, MaxInterval: 500 * time.Millisecond}
+	return backoff.Retry(ctx, ask, backoff.WithBackOff(pause), backoff.WithMaxElapsedTime(5*time.Second))
 }
 
 // adopt keeps the SSH session; false: nobody waits for it any more.

@@ -31,7 +31,7 @@ type sshd struct {
 
 // startSSHD runs a server that lets the owner of authorized in. Lines come
 // first in its configuration, where they win.
-func startSSHD(t *testing.T, name, authorized string, lines ...string) *sshd {
+func startSSHD(t testing.TB, name, authorized string, lines ...string) *sshd {
 	t.Helper()
 	dir := t.TempDir()
 	s := &sshd{name: name, hostKey: filepath.Join(dir, "host_ed25519"), log: filepath.Join(dir, "log")}
@@ -47,7 +47,7 @@ func startSSHD(t *testing.T, name, authorized string, lines ...string) *sshd {
 }
 
 // run starts the server on a free port; another one when somebody was faster.
-func (s *sshd) run(t *testing.T, dir string, lines []string) {
+func (s *sshd) run(t testing.TB, dir string, lines []string) {
 	t.Helper()
 	program := sshdProgram(t)
 	config := filepath.Join(dir, "sshd_config")
@@ -89,7 +89,7 @@ func (s *sshd) listens(ended chan struct{}) bool {
 }
 
 // stop ends the server and all its sessions.
-func (s *sshd) stop(t *testing.T, ended chan struct{}) {
+func (s *sshd) stop(t testing.TB, ended chan struct{}) {
 	for _, pid := range append(descendants(s.pid), s.pid) {
 		_ = syscall.Kill(pid, syscall.SIGKILL)
 	}
@@ -103,10 +103,10 @@ func (s *sshd) stop(t *testing.T, ended chan struct{}) {
 func (s *sshd) address() string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(s.port)) }
 
 // publicKey is the host key as known_hosts has it: type and base64.
-func (s *sshd) publicKey(t *testing.T) string { return publicKey(t, s.hostKey) }
+func (s *sshd) publicKey(t testing.TB) string { return publicKey(t, s.hostKey) }
 
 // logged counts the log's lines with text in them.
-func (s *sshd) logged(t *testing.T, text string) int {
+func (s *sshd) logged(t testing.TB, text string) int {
 	t.Helper()
 	log, err := os.ReadFile(s.log)
 	require.NoError(t, err)
@@ -115,7 +115,7 @@ func (s *sshd) logged(t *testing.T, text string) int {
 
 // signalSessions sends a signal to the processes of the connections, not to
 // the one that listens.
-func (s *sshd) signalSessions(t *testing.T, signal syscall.Signal) {
+func (s *sshd) signalSessions(t testing.TB, signal syscall.Signal) {
 	t.Helper()
 	pids := descendants(s.pid)
 	require.NotEmpty(t, pids, "no session of %s", s.name)
@@ -147,7 +147,7 @@ func descendants(pid int) []int {
 	return all
 }
 
-func sshdProgram(t *testing.T) string {
+func sshdProgram(t testing.TB) string {
 	t.Helper()
 	if os.Getuid() == 0 {
 		// sshd's own privilege separation wants it; its service would make it.
@@ -163,7 +163,7 @@ func sshdProgram(t *testing.T) string {
 }
 
 // lacking skips a test for what the machine has not; in CI it fails.
-func lacking(t *testing.T, what string) {
+func lacking(t testing.TB, what string) {
 	t.Helper()
 	if os.Getenv("CI") == "true" || os.Getenv("DELIVER_TEST_NO_SKIP") == "1" {
 		t.Fatalf("this machine lacks %s", what)
@@ -171,7 +171,7 @@ func lacking(t *testing.T, what string) {
 	t.Skipf("this machine lacks %s", what)
 }
 
-func freePort(t *testing.T) int {
+func freePort(t testing.TB) int {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
@@ -179,7 +179,7 @@ func freePort(t *testing.T) int {
 	return l.Addr().(*net.TCPAddr).Port
 }
 
-func keygen(t *testing.T, args ...string) string {
+func keygen(t testing.TB, args ...string) string {
 	t.Helper()
 	if _, err := exec.LookPath("ssh-keygen"); err != nil {
 		lacking(t, "ssh-keygen (package openssh-client)")
@@ -189,33 +189,33 @@ func keygen(t *testing.T, args ...string) string {
 	return string(out)
 }
 
-func publicKey(t *testing.T, private string) string {
+func publicKey(t testing.TB, private string) string {
 	t.Helper()
 	fields := strings.Fields(read(t, private+".pub"))
 	return fields[0] + " " + fields[1]
 }
 
 // fingerprint is what ssh-keygen -l says: SHA256:….
-func fingerprint(t *testing.T, private string) string {
+func fingerprint(t testing.TB, private string) string {
 	t.Helper()
 	return strings.Fields(keygen(t, "-l", "-f", private+".pub"))[1]
 }
 
-func me(t *testing.T) string {
+func me(t testing.TB) string {
 	t.Helper()
 	u, err := user.Current()
 	require.NoError(t, err)
 	return u.Username
 }
 
-func read(t *testing.T, path string) string {
+func read(t testing.TB, path string) string {
 	t.Helper()
 	text, err := os.ReadFile(path)
 	require.NoError(t, err)
 	return string(text)
 }
 
-func write(t *testing.T, path, text string) {
+func write(t testing.TB, path, text string) {
 	t.Helper()
 	require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
 }
@@ -227,7 +227,7 @@ type relay struct {
 }
 
 // startRelay passes connections on to address.
-func startRelay(t *testing.T, address string) *relay {
+func startRelay(t testing.TB, address string) *relay {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
