@@ -58,7 +58,8 @@ ended() { ! alive "$1"; }
 # sweep: ends what an end by force left behind, such as the steps of a build.
 sweep() {
   local environ pid
-  grep -lzxF "LAB_PART=$LAB" /proc/[0-9]*/environ 2>/dev/null | while read -r environ; do
+  # grep's status counts processes that ended meanwhile as errors.
+  { grep -lzxF "LAB_PART=$LAB" /proc/[0-9]*/environ 2>/dev/null || true; } | while read -r environ; do
     pid=${environ#/proc/}
     kill -9 "${pid%/environ}" 2>/dev/null || true
   done
