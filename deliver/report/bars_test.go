@@ -147,7 +147,7 @@ func drawn(t *testing.T, width, height int, hosts []string) (pictures []string) 
 			scene(s)
 			<-time.After(time.Second) // what was said stands above the first frame only
 		}
-		for _, text := range out.writes {
+		for _, text := range out.all() {
 			rest := frames.ReplaceAllString(text, "")
 			if len(pictures) == 0 || !strings.Contains(rest, "----->") && !strings.Contains(rest, "[") {
 				pictures = append(pictures, rest)

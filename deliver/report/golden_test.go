@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -43,11 +44,13 @@ func (p *paper) Write(text []byte) (int, error) {
 	return len(text), nil
 }
 
-func (p *paper) String() string {
+func (p *paper) all() []string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return strings.Join(p.writes, "")
+	return slices.Clone(p.writes)
 }
+
+func (p *paper) String() string { return strings.Join(p.all(), "") }
 
 // frames are the sequences with which a frame takes the one before away.
 var frames = regexp.MustCompile(`\x1b\[(\d+)A\x1b\[J`)

@@ -46,8 +46,8 @@ func TestEventsAreLinesOfJSON(t *testing.T) {
 	})
 	r.Run(t.Context())
 	require.NoError(t, events.Err())
-	require.Len(t, out.writes, len(told))
-	for i, line := range out.writes {
+	require.Len(t, out.all(), len(told))
+	for i, line := range out.all() {
 		assert.Equal(t, 1, strings.Count(line, "\n"))
 		var e rollout.Event
 		require.NoError(t, json.Unmarshal([]byte(line), &e))

@@ -120,7 +120,7 @@ func TestEndings(t *testing.T) {
 			r := report.New(report.Options{Out: out, App: "dashboard", Strategy: "tarball", Hint: hintOf})
 			r.Finish(o)
 			golden(t, "ending-"+name, out.String())
-			assert.Len(t, out.writes, 1)
+			assert.Len(t, out.all(), 1)
 		})
 	}
 }
@@ -131,7 +131,7 @@ func TestTheLastLinesNameEveryHostThatIsNotRight(t *testing.T) {
 	r := report.New(report.Options{Out: out, App: "a", Strategy: "s"})
 	bad(r)
 	r.Finish(badOutcome())
-	last := out.writes[len(out.writes)-1]
+	last := out.all()[len(out.all())-1]
 	for _, host := range []string{"h1]", "[h2,h5]", "[h3,h4]", "[h6]"} {
 		assert.Contains(t, last, host)
 	}
@@ -149,7 +149,7 @@ func TestSlowShippingIsToldAtQuarters(t *testing.T) {
 		"       receive 25%, slowest h2 at 16.5 MB of 100.0 MB\n",
 		"       receive 50%, slowest h2 at 33.0 MB of 100.0 MB\n",
 		"       receive 75%, slowest h2 at 50.0 MB of 100.0 MB\n",
-	}, out.writes[2:])
+	}, out.all()[2:])
 }
 
 func TestFastShippingIsNotTold(t *testing.T) {
@@ -159,7 +159,7 @@ func TestFastShippingIsNotTold(t *testing.T) {
 	for done := int64(0); done <= 100; done++ {
 		s.after(90*time.Millisecond).at(done, 100, "h1")
 	}
-	assert.Len(t, out.writes, 2, "the title and the stage")
+	assert.Len(t, out.all(), 2, "the title and the stage")
 }
 
 func TestALineDoesNotWaitForEver(t *testing.T) {
@@ -201,7 +201,7 @@ func TestLinesAreNeverTorn(t *testing.T) {
 	}
 	everybody.Wait()
 	r.Finish(outcome(rollout.OK, nil, each(rollout.HostOK, all...)...))
-	for _, text := range out.writes {
+	for _, text := range out.all() {
 		assert.True(t, strings.HasSuffix(text, "\n"), "%q", text)
 	}
 	for line := range strings.Lines(out.String()) {
@@ -252,5 +252,5 @@ func TestReporterListensToARollout(t *testing.T) {
 	require.Equal(t, rollout.RolledBack, o.Result)
 	assert.Contains(t, out.String(), "[h[1-50]] look ok\n")
 	assert.Contains(t, out.String(), "[h7] rolled back: check: nothing answers\n")
-	assert.Contains(t, out.writes[len(out.writes)-1], "DASHBOARD NOT DELIVERED: ROLLED BACK\n")
+	assert.Contains(t, out.all()[len(out.all())-1], "DASHBOARD NOT DELIVERED: ROLLED BACK\n")
 }
