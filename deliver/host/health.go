@@ -21,6 +21,9 @@ func (l *Local) Check(ctx context.Context, health Health, service Service, id st
 	if isRefusal(err) && question != nil { // its answers say more than its manager
 		m, seen, err = noManager{}, sighting{ServiceState: ServiceState{Manager: managerNone}}, nil
 	}
+	if err == nil && !seen.Known && seen.Manager != managerNone {
+		err = unknown(seen, service.Name)
+	}
 	if err != nil {
 		return Checked{}, err
 	}

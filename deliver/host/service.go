@@ -81,13 +81,6 @@ func (l *Local) findManager(ctx context.Context, service Service) (manager, sigh
 		}
 	}
 	seen, err := m.look(ctx, service.Name)
-	if err == nil && !seen.Known && service.Manager != managerNone {
-		err = &Error{
-			Kind:    KindService,
-			Message: fmt.Sprintf("%s knows no service %s: %s", service.Manager, service.Name, seen.Detail),
-			Hint:    "install it on the server, or set the service's name",
-		}
-	}
 	return m, seen, err
 }
 
@@ -107,6 +100,15 @@ func (l *Local) searchManager(ctx context.Context, service Service) (manager, si
 		}
 	}
 	return noManager{}, sighting{ServiceState: ServiceState{Manager: managerNone}}, refused
+}
+
+// unknown is the error of a service that its manager does not have.
+func unknown(seen sighting, name string) error {
+	return &Error{
+		Kind:    KindService,
+		Message: fmt.Sprintf("%s knows no service %s: %s", seen.Manager, name, seen.Detail),
+		Hint:    "install it on the server, or set the service's name",
+	}
 }
 
 func noManagerKnows(name string) error {

@@ -39,9 +39,8 @@ func (s supervisor) find(ctx context.Context, name string) (target string, seen 
 		return "", sighting{}, err
 	}
 	for _, target := range []string{name, name + ":*"} {
-		// The exit status is not 0 when a program does not run.
-		output, err := t.do(ctx, "status", target)
-		if isRefusal(err) {
+		output, err := t.hear(ctx, "status", target)
+		if err != nil {
 			return "", sighting{}, err
 		}
 		if seen = parseStatus(output); seen.Known {
@@ -60,11 +59,13 @@ func (s supervisor) restart(ctx context.Context, name string) error {
 	if err != nil {
 		return t.failed("reread supervisor's config", output, err)
 	}
-	if changed(output, name) {
-		output, err = t.do(ctx, "update", name) // starts it anew, too
-	} else {
-		output, err = s.restartAsIs(ctx, t, name)
+	updated := changed(output, name)
+	if updated {
+		if output, err = t.do(ctx, "update", name); err != nil {
+			return t.failed("update "+name, output, err)
+		}
 	}
+	output, err = s.startAnew(ctx, t, name, updated)
 	if err == nil && strings.Contains(output, "ERROR (spawn error)") {
 		err = errors.New("it did not start")
 	}
@@ -74,13 +75,17 @@ func (s supervisor) restart(ctx context.Context, name string) error {
 	return nil
 }
 
-func (s supervisor) restartAsIs(ctx context.Context, t tool, name string) (string, error) {
+// startAnew restarts the service. One that was updated was started by that,
+// unless its config has autostart=false.
+func (s supervisor) startAnew(ctx context.Context, t tool, name string, updated bool) (string, error) {
 	target, seen, err := s.find(ctx, name)
-	if err != nil {
+	switch {
+	case err != nil:
 		return "", err
-	}
-	if !seen.Known {
-		return "", noManagerKnows(name)
+	case !seen.Known:
+		return "", unknown(seen, name)
+	case updated && seen.ended == "":
+		return "", nil
 	}
 	return t.do(ctx, "restart", target)
 }

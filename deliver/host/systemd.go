@@ -41,6 +41,9 @@ func (s systemd) restart(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
+	if !seen.Known {
+		return unknown(seen, name)
+	}
 	if reload {
 		if output, err := t.do(ctx, "daemon-reload"); err != nil {
 			return t.failed("reload the changed unit "+unitName(name), output, err)

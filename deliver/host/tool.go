@@ -41,9 +41,22 @@ func (t tool) do(ctx context.Context, args ...string) (string, error) {
 	return output, err
 }
 
+// hear is do for a tool whose output counts and not its exit status, which is
+// that of the service: it fails only when the tool had no say.
+func (t tool) hear(ctx context.Context, args ...string) (string, error) {
+	output, err := t.do(ctx, args...)
+	switch {
+	case isRefusal(err):
+		return output, err
+	case err != nil && (ctx.Err() != nil || output == ""):
+		return output, t.failed("ask for the service", output, err)
+	}
+	return output, nil
+}
+
 func (t tool) run(ctx context.Context, name string, args ...string) (string, error) {
 	cmd := newCommand(ctx, t.dir, name, args...)
-	cmd.Env = environment(map[string]string{"LC_ALL": "C", "SYSTEMD_PAGER": "", "SYSTEMD_COLORS": "0"})
+	cmd.Env = environment(map[string]string{"LC_ALL": "C", "SYSTEMD_PAGER": "", "SYSTEMD_COLORS": "0", "SVWAIT": "1"})
 	return run(ctx, cmd)
 }
 
