@@ -204,15 +204,19 @@ func (f *far) send(s *session, how string) error {
 		return err
 	}
 	defer file.Close()
-	var to io.WriteCloser = nopCloser{s}
+	// gzip writes a few hundred bytes at a time; as an SSH packet each, they
+	// would keep the far side's sshd busy for half a minute.
+	packets := bufio.NewWriterSize(s, 32<<10)
+	var to io.WriteCloser = nopCloser{packets}
 	if how == "gzip" {
-		if to, err = gzip.NewWriterLevel(s, gzip.BestSpeed); err != nil {
+		if to, err = gzip.NewWriterLevel(packets, gzip.BestSpeed); err != nil {
 			return err
 		}
 	}
 	source := &source{r: file}
 	if _, err := io.Copy(to, source); err == nil {
 		_ = to.Close()
+		_ = packets.Flush()
 	}
 	_ = s.CloseWrite()
 	return source.err
