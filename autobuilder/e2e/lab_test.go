@@ -170,7 +170,7 @@ func (l *lab) program(name string, args ...string) string {
 // s3 asks the store with s3cmd.
 func (l *lab) s3(args ...string) string {
 	l.t.Helper()
-	return l.run("s3cmd", append([]string{"-q", "-c", filepath.Join(l.dir, "store", "s3cfg")}, args...)...)
+	return l.run("s3cmd", append([]string{"--no-progress", "-c", filepath.Join(l.dir, "store", "s3cfg")}, args...)...)
 }
 
 // servers are the names of those that run.
