@@ -62,7 +62,7 @@ func TestLastGood(t *testing.T) {
 func TestCurrentIsWhatMostRun(t *testing.T) {
 	t.Parallel()
 	a, b, none := told("push a"), told("push a", "push b"), host.State{}
-	assert.Equal(t, "", delivery.Current([]host.State{none}))
+	assert.Empty(t, delivery.Current([]host.State{none}))
 	assert.Equal(t, "a", delivery.Current([]host.State{a, a, b, none, none, none}))
 	assert.Equal(t, "b", delivery.Current([]host.State{a, b}), "the later of two")
 }

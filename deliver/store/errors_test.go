@@ -1,6 +1,8 @@
 package store_test
 
 import (
+	"deliver/store"
+	"deliver/store/storetest"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -9,9 +11,6 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-
-	"deliver/store"
-	"deliver/store/storetest"
 )
 
 func TestErrorsSayWhatToDo(t *testing.T) {

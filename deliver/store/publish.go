@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"crypto/sha256"
+	"deliver/release"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
@@ -12,8 +13,6 @@ import (
 	"time"
 
 	"github.com/minio/minio-go/v7"
-
-	"deliver/release"
 )
 
 // Published is what Publish did.

@@ -4,6 +4,9 @@ import (
 	"archive/tar"
 	"bytes"
 	"crypto/sha256"
+	"deliver/release"
+	"deliver/store"
+	"deliver/store/storetest"
 	"encoding/hex"
 	"fmt"
 	"io"
@@ -17,10 +20,6 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-
-	"deliver/release"
-	"deliver/store"
-	"deliver/store/storetest"
 )
 
 const bucket = "builds"

@@ -15,10 +15,17 @@ import (
 // commands is the command tree; each command stands in a file of its name.
 func commands(e *environment) []*cli.Command {
 	return []*cli.Command{
-		checkCommand(e, nil),
+		pushCommand(e),
+		statusCommand(e),
+		rollbackCommand(e),
+		releasesCommand(e),
+		publishCommand(e),
+		installCommand(e),
+		checkCommand(e, e.preflight),
 		hostsCommand(e),
 		strategiesCommand(e),
 		initCommand(e),
+		hostCommand(e),
 	}
 }
 
@@ -30,7 +37,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	})
 	if err != nil {
 		for line := range strings.SplitSeq(strings.TrimSpace(err.Error()), "\n") {
-			fmt.Fprintf(stderr, "deliver: %s\n", line)
+			_, _ = fmt.Fprintf(stderr, "deliver: %s\n", line)
 		}
 	}
 	return exitCode(ctx, err)

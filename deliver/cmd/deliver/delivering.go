@@ -1,0 +1,148 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"fmt"
+	"os"
+	"os/user"
+	"strconv"
+	"strings"
+	"time"
+
+	"deliver/config"
+	"deliver/delivery"
+	"deliver/inventory"
+	"deliver/plan"
+	"deliver/release"
+)
+
+// delivery makes a delivery of what was configured; which release, and where
+// its build is, is left to the caller.
+func (e *environment) delivery(c *config.Config, action string) (*delivery.Delivery, error) {
+	order, limits, err := planned(c)
+	if err != nil {
+		return nil, err
+	}
+	return &delivery.Delivery{
+		Run: runID(c.Settings), Action: action, By: e.by(c.Settings),
+		Hosts: c.Hosts, Open: opener(c.Settings), Relist: e.relist,
+		App: appOf(c.Settings), Hooks: hooksOf(c.Script),
+		Times: delivery.Times{Step: c.StepTimeout, Hook: c.HookTimeout},
+		Order: order, Limits: limits,
+	}, nil
+}
+
+// needHosts refuses a delivery to nobody. A list that nobody set is a mistake
+// in the settings; one that was fetched and came out empty is refused like
+// one that shrank.
+func needHosts(c *config.Config) error {
+	err := c.Need("HOSTS")
+	switch {
+	case err == nil:
+		return nil
+	case c.Value("HOSTS").Given:
+		return withCode(exitRefused, err)
+	}
+	return withCode(exitUsage, err)
+}
+
+// needFleet is needHosts, and holds the list against the last delivery's.
+func (e *environment) needFleet(c *config.Config) error {
+	if err := needHosts(c); err != nil {
+		return err
+	}
+	limit, err := plan.ParseAmount(c.MaxShrink)
+	if err != nil {
+		return withCode(exitUsage, err)
+	}
+	return withCode(exitRefused, plan.Shrunk(e.lastFleet(c.Settings), names(c.Fleet), limit))
+}
+
+func names(hosts []inventory.Host) []string {
+	all := make([]string, len(hosts))
+	for i, h := range hosts {
+		all[i] = h.String()
+	}
+	return all
+}
+
+// relist reads the list of hosts afresh: while a delivery runs, servers may
+// come and go.
+func (e *environment) relist(ctx context.Context) ([]inventory.Host, error) {
+	c, err := config.Load(ctx, config.Source{Dir: e.dir, Environ: e.environ, Flags: e.flags})
+	if err != nil {
+		return nil, err
+	}
+	return c.Hosts, nil
+}
+
+// runID names a run so that no other has its name.
+func runID(s config.Settings) string {
+	stamp := time.Now().UTC().Format("20060102-150405") + "-" + strings.ToLower(rand.Text()[:6])
+	if s.BuildTag != "" {
+		return s.BuildTag + "-" + stamp
+	}
+	return stamp
+}
+
+// by is who delivers, for the records.
+func (e *environment) by(s config.Settings) string {
+	for _, name := range []string{"DELIVER_BY", "BUILD_USER_ID", "BUILD_USER"} {
+		if who := e.env(name); who != "" {
+			return who
+		}
+	}
+	if s.BuildTag != "" {
+		return s.BuildTag
+	}
+	host, _ := os.Hostname() // without it the user alone must do
+	if u, err := user.Current(); err == nil {
+		return u.Username + "@" + host
+	}
+	return host
+}
+
+// env is a variable of the environment.
+func (e *environment) env(name string) string {
+	for i := len(e.environ) - 1; i >= 0; i-- {
+		if value, ok := strings.CutPrefix(e.environ[i], name+"="); ok {
+			return value
+		}
+	}
+	return ""
+}
+
+// build makes the build that is asked for.
+func (e *environment) build(ctx context.Context, c *config.Config) (*delivery.Build, error) {
+	known, err := recordOf(c.Settings, e.by(c.Settings))
+	if err != nil {
+		return nil, withCode(exitUsage, err)
+	}
+	b, err := delivery.Make(ctx, delivery.Source{File: c.Build, Stdin: e.stdin, Dir: e.dir, Ref: refOf(c.Settings)}, known)
+	return b, withCode(exitUsage, err)
+}
+
+// refOf is what git archive is asked for. Of a refspec it is the source side.
+func refOf(s config.Settings) string {
+	refspec, _, _ := strings.Cut(strings.TrimPrefix(s.Refspec, "+"), ":")
+	return cmp.Or(s.Revision, s.Tag, s.Branch, refspec)
+}
+
+// recordOf is what is known of a release before it is built.
+func recordOf(s config.Settings, by string) (release.Record, error) {
+	rec := release.Record{
+		ID: cmp.Or(s.ReleaseID, s.BuildTag), App: s.App, Version: cmp.Or(s.Version, s.Tag), Commit: cmp.Or(s.Commit, s.GitCommit),
+		Branch: s.Branch, BuildTag: s.BuildTag, BuildURL: s.BuildURL, Job: s.JobName, By: by,
+	}
+	if s.BuildNumber == "" {
+		return rec, nil
+	}
+	number, err := strconv.ParseInt(s.BuildNumber, 10, 64)
+	if err != nil || number <= 0 {
+		return rec, fmt.Errorf("BUILD_NUMBER %q is no number", s.BuildNumber)
+	}
+	rec.Sequence, rec.Job = number, cmp.Or(s.JobName, s.App)
+	return rec, nil
+}

@@ -1,0 +1,74 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/urfave/cli/v2"
+
+	"deliver/config"
+	"deliver/delivery"
+	"deliver/release"
+	"deliver/store"
+)
+
+func rollbackCommand(e *environment) *cli.Command {
+	return &cli.Command{
+		Name:  "rollback",
+		Usage: "go back to the last release that was live and healthy",
+		Description: "An ordinary delivery of an earlier release: drained, switched, restarted and checked like any other. Which one is " +
+			"in the servers' history; what was rolled back from before does not count. A server that does not have it any more gets it " +
+			"from STORE. New servers install it from then on.",
+		Flags:  []cli.Flag{&cli.StringFlag{Name: "to", Usage: "the id of a release, as deliver releases lists it"}},
+		Action: func(c *cli.Context) error { return e.rollback(c.Context, c.String("to")) },
+	}
+}
+
+func (e *environment) rollback(ctx context.Context, to string) error {
+	c, err := e.settings(ctx)
+	if err != nil {
+		return err
+	}
+	if err := needHosts(c); err != nil {
+		return err
+	}
+	d, err := e.delivery(c, delivery.Rollback)
+	if err != nil {
+		return err
+	}
+	st, err := e.store(ctx, c.Settings)
+	if err != nil {
+		return err
+	}
+	if d.Record, err = earlier(ctx, c, st, to); err != nil {
+		return err
+	}
+	if st != nil {
+		d.Package = func(ctx context.Context) (*delivery.Build, error) { return fetch(ctx, st, d.Record.ID) }
+	}
+	return e.deliver(ctx, c, d, st)
+}
+
+// earlier is the record of the release to go back to.
+func earlier(ctx context.Context, c *config.Config, st *store.Store, to string) (release.Record, error) {
+	seen := look(ctx, c, false)
+	if len(states(seen)) == 0 {
+		return release.Record{}, withCode(exitFailed, unasked(seen))
+	}
+	if to == "" {
+		current := delivery.Current(states(seen))
+		var found bool
+		if to, found = delivery.LastGood(states(seen), current); !found {
+			return release.Record{}, fmt.Errorf("no server remembers a release that was healthy before %q; name one with --to (deliver releases lists them)", current)
+		}
+	}
+	for _, s := range states(seen) {
+		if rec := recordIn(s.Releases, to); rec.ID != "" {
+			return rec, nil
+		}
+	}
+	if st == nil {
+		return release.Record{}, fmt.Errorf("release %s is on no server, and there is no store to get it from; deliver releases lists what is there", to)
+	}
+	return st.Record(ctx, to)
+}

@@ -1,0 +1,88 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"strings"
+
+	"deliver/config"
+	"deliver/delivery"
+	"deliver/host"
+	"deliver/inventory"
+	"deliver/remote"
+)
+
+// opener gives the way to servers: one connection for each, all of them with
+// the same patience and the same helper.
+func opener(s config.Settings) func(context.Context, inventory.Host) (host.Server, error) {
+	options := remote.Options{
+		User:           s.AppUser,
+		ConfigFile:     s.SSHConfig,
+		HostKeys:       remote.HostKeyPolicy(s.HostKey),
+		ConnectTimeout: s.SSHTimeout,
+		Ramp:           remote.NewRamp(remote.DefaultHandshakes),
+		Helper:         remote.Executable(),
+	}
+	place := placeOf(s)
+	return func(ctx context.Context, h inventory.Host) (host.Server, error) {
+		return remote.Dial(ctx, h, place, options)
+	}
+}
+
+func placeOf(s config.Settings) host.Place {
+	return host.Place{App: s.App, Root: s.DeliverTo, SharedPaths: s.SharedPaths}
+}
+
+func appOf(s config.Settings) delivery.App {
+	return delivery.App{
+		Place:   placeOf(s),
+		Service: host.Service{Manager: s.Supervisor, Name: s.Service, Command: s.RestartCmd},
+		Health: host.Health{
+			URL: s.HealthURL, Port: s.HealthPort, Command: s.HealthCmd,
+			Rise: s.HealthRise, Interval: s.HealthInterval, Timeout: s.HealthTimeout, Deadline: s.HealthDeadline,
+		},
+		Keep: s.KeepReleases,
+	}
+}
+
+// hooksOf are the functions of .deliver/config as a delivery calls them.
+func hooksOf(script *config.Script) delivery.Hooks {
+	return delivery.Hooks{
+		Has: script.Has,
+		Call: func(ctx context.Context, call delivery.HookCall) error {
+			out := &lines{tell: call.Line}
+			defer out.end()
+			return script.Call(ctx, config.Call{Function: call.Name, Args: call.Args, Env: call.Env, Stdout: out, Stderr: out})
+		},
+	}
+}
+
+// lines passes on what is written to it line by line. Whoever writes to it
+// writes one thing at a time.
+type lines struct {
+	tell func(string)
+	rest []byte
+}
+
+var _ io.Writer = (*lines)(nil)
+
+// Write passes the whole lines on.
+func (l *lines) Write(p []byte) (int, error) {
+	l.rest = append(l.rest, p...)
+	for {
+		line, rest, whole := bytes.Cut(l.rest, []byte("\n"))
+		if !whole {
+			return len(p), nil
+		}
+		l.tell(strings.TrimRight(string(line), "\r"))
+		l.rest = rest
+	}
+}
+
+// end passes on what had no newline at its end.
+func (l *lines) end() {
+	if len(l.rest) > 0 {
+		l.tell(string(l.rest))
+	}
+}

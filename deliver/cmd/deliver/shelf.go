@@ -1,0 +1,57 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"deliver/config"
+	"deliver/delivery"
+	"deliver/release"
+	"deliver/store"
+)
+
+// store opens the store of the settings; without one it is nil.
+func (e *environment) store(ctx context.Context, s config.Settings) (*store.Store, error) {
+	if s.Store == "" {
+		return nil, nil
+	}
+	st, err := store.Open(ctx, s.Store, store.Options{Endpoint: s.StoreEndpoint, Getenv: e.env})
+	return st, withCode(exitUsage, err)
+}
+
+// publish puts a build into the store.
+func (e *environment) publish(ctx context.Context, st *store.Store, b *delivery.Build) (store.Published, error) {
+	done, err := st.Publish(ctx, b.Record, b.Tar, nil)
+	if err != nil {
+		return done, fmt.Errorf("publish %s: %w", b.Record.ID, err)
+	}
+	if !e.output.compact && !done.Already {
+		fmt.Fprintf(e.stderr, "-----> %s is in %s\n", b.Record.ID, st)
+	}
+	return done, nil
+}
+
+// promote makes a release that a fleet was found healthy with the one that
+// new servers install.
+func (e *environment) promote(ctx context.Context, st *store.Store, rec release.Record, action string) error {
+	now, err := st.Promote(ctx, rec, action)
+	switch {
+	case err != nil:
+		return fmt.Errorf("the servers run %s, but new ones would not: promote it in the store: %w; run deliver again, that costs little", rec.ID, err)
+	case now.Release != rec.ID:
+		fmt.Fprintf(e.stderr, "deliver: note: new servers install %s, a later build of the same job\n", now.Release)
+	case !e.output.compact:
+		fmt.Fprintf(e.stderr, "-----> new servers install %s\n", rec.ID)
+	}
+	return nil
+}
+
+// fetch makes a build of a release in the store.
+func fetch(ctx context.Context, st *store.Store, id string) (*delivery.Build, error) {
+	rec, body, err := st.Get(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	defer body.Close()
+	return delivery.Repack(ctx, rec, body)
+}
