@@ -1,8 +1,6 @@
 package store_test
 
 import (
-	"deliver/store"
-	"deliver/store/storetest"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -11,6 +9,9 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"deliver/store"
+	"deliver/store/storetest"
 )
 
 func TestErrorsSayWhatToDo(t *testing.T) {

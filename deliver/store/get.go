@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"crypto/sha256"
-	"deliver/release"
 	"errors"
 	"fmt"
 	"hash"
@@ -13,6 +12,8 @@ import (
 
 	"github.com/minio/minio-go/v7"
 	"golang.org/x/sync/errgroup"
+
+	"deliver/release"
 )
 
 // Record reads the record of release id.

@@ -2,12 +2,13 @@ package store
 
 import (
 	"context"
-	"deliver/release"
 	"encoding/json"
 	"fmt"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
+
+	"deliver/release"
 )
 
 // Latest is latest.json: the newest release that a rollout found good. A new

@@ -1,13 +1,14 @@
 package store_test
 
 import (
-	"deliver/store"
 	"encoding/json"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"deliver/store"
 )
 
 func TestParseURL(t *testing.T) {

@@ -4,9 +4,6 @@ import (
 	"archive/tar"
 	"bytes"
 	"crypto/sha256"
-	"deliver/release"
-	"deliver/store"
-	"deliver/store/storetest"
 	"encoding/hex"
 	"fmt"
 	"io"
@@ -20,6 +17,10 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"deliver/release"
+	"deliver/store"
+	"deliver/store/storetest"
 )
 
 const bucket = "builds"
