@@ -18,8 +18,11 @@ type Delivery struct {
 	Push     Push   // what a push says, read from Body; empty for other events
 }
 
-// Trigger is the Event of a delivery that a person made by hand.
-const Trigger = "trigger"
+// The Events of deliveries that did not come from GitHub.
+const (
+	Trigger = "trigger" // a person made it by hand
+	Found   = "found"   // the repository has what GitHub did not tell of
+)
 
 // Push is what a push event says, and what rules decide on.
 type Push struct {

@@ -21,6 +21,7 @@ type Config struct {
 	JobsSync  *bool           `yaml:"jobs_sync"` // write the jobs at start; default: yes for the embedded Jenkins
 	Settle    time.Duration   `yaml:"settle"`    // how long a push waits for its tag; default: 2s
 	Poll      time.Duration   `yaml:"poll"`      // how often Jenkins is asked; default: 2s
+	Search    time.Duration   `yaml:"search"`    // how often repositories are searched for pushes that GitHub did not tell of; default: 5m
 	Projects  []build.Project `yaml:"projects"`
 }
 
@@ -88,6 +89,7 @@ func (c *Config) defaults() {
 	setDefault(&c.Data, "data")
 	setDefault(&c.Settle, 2*time.Second)
 	setDefault(&c.Poll, 2*time.Second)
+	setDefault(&c.Search, 5*time.Minute)
 	if c.Jenkins.Embedded() {
 		setDefault(&c.Jenkins.Listen, "127.0.0.1:8081")
 		setDefault(&c.Jenkins.Executors, 2)

@@ -31,6 +31,7 @@ func (c *Config) validate(file string, where lines) error {
 	check.web("url", c.URL)
 	check.positive("settle", c.Settle)
 	check.positive("poll", c.Poll)
+	check.positive("search", c.Search)
 	check.github(c.GitHub)
 	check.jenkins(c.Jenkins)
 	if c.Jenkins.Embedded() && c.Jenkins.Listen == c.Listen && !strings.HasSuffix(c.Listen, ":0") {

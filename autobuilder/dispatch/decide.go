@@ -131,7 +131,7 @@ func (d *Dispatcher) Consider(ctx context.Context, delivery build.Delivery) (led
 
 // asked are the projects that the delivery may concern; if there is none, why.
 func (d *Dispatcher) asked(delivery build.Delivery) (projects []build.Project, why []string) {
-	if delivery.Event != "push" && delivery.Event != build.Trigger {
+	if !slices.Contains([]string{"push", build.Trigger, build.Found}, delivery.Event) {
 		return nil, []string{rules.NoPush(delivery.Event)}
 	}
 	for _, p := range d.Projects {

@@ -27,6 +27,7 @@ type Options struct {
 	Settle   time.Duration // how long a push waits for the tag that is pushed after it
 	Poll     time.Duration // how often Jenkins is asked how far a build is; 0 means 2 s
 	Doubt    time.Duration // how long Jenkins must lack a build until it is sent again; 0 means 10 s
+	Search   time.Duration // how often the repositories are searched for pushes that nobody told of; 0 means 5 min
 	Log      *slog.Logger
 }
 
@@ -35,6 +36,7 @@ type Options struct {
 type Dispatcher struct {
 	Options
 	watcher *lane
+	search  []*lane
 	decide  []*lane
 	build   []*lane
 }
@@ -52,6 +54,9 @@ func New(o Options) *Dispatcher {
 	}
 	if o.Doubt == 0 {
 		o.Doubt = 10 * time.Second
+	}
+	if o.Search == 0 {
+		o.Search = 5 * time.Minute
 	}
 	d := &Dispatcher{Options: o}
 	d.watcher = newLane(d.watch())
@@ -74,7 +79,7 @@ func (d *Dispatcher) Run(ctx context.Context) error {
 		return fmt.Errorf("start dispatching: %w", err)
 	}
 	var lanes sync.WaitGroup
-	for _, l := range slices.Concat(d.decide, d.build, []*lane{d.watcher}) {
+	for _, l := range slices.Concat(d.decide, d.build, d.search, []*lane{d.watcher}) {
 		lanes.Go(func() { l.run(ctx) })
 	}
 	lanes.Wait()
@@ -103,6 +108,7 @@ func (d *Dispatcher) makeLanes(ctx context.Context) error {
 	}
 	for _, p := range projects {
 		d.build = append(d.build, newLane(d.builder(p, true)))
+		d.search = append(d.search, newLane(d.searcher(p)))
 	}
 	return nil
 }

@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // Git asks repositories what their branches and tags are, with the git program.
@@ -41,22 +43,24 @@ func (g Git) Refs(ctx context.Context, url string) (Refs, error) {
 	if err != nil {
 		return Refs{}, err
 	}
-	return parseRefs(out), nil
+	return ParseRefs(out), nil
 }
 
-func parseRefs(listing string) Refs {
+// ParseRefs reads what git ls-remote prints.
+func ParseRefs(listing string) Refs {
 	refs := Refs{Heads: map[string]string{}, Tags: map[string]string{}}
 	for line := range strings.Lines(listing) {
 		object, name, ok := strings.Cut(strings.TrimSpace(line), "\t")
 		if !ok {
 			continue
 		}
-		if head, ok := strings.CutPrefix(name, "refs/heads/"); ok {
+		if head, ok := strings.CutPrefix(name, "refs/heads/"); ok && head != "" {
 			refs.Heads[head] = object
 		}
 		// "tag^{}" follows "tag", and is the commit that an annotated tag points to.
-		if tag, ok := strings.CutPrefix(name, "refs/tags/"); ok {
-			refs.Tags[strings.TrimSuffix(tag, "^{}")] = object
+		name = strings.TrimSuffix(name, "^{}")
+		if tag, ok := strings.CutPrefix(name, "refs/tags/"); ok && tag != "" {
+			refs.Tags[tag] = object
 		}
 	}
 	return refs
@@ -64,13 +68,12 @@ func parseRefs(listing string) Refs {
 
 // Contains says whether the commit is in the branch's history.
 func (g Git) Contains(ctx context.Context, project, url, branch, commit string) (bool, error) {
-	dir := filepath.Join(g.Dir, project+".git")
-	if err := g.fetch(ctx, dir, url, branch); err != nil {
-		// What is broken here is made anew next time; it holds nothing but a copy.
-		return false, errors.Join(err, os.RemoveAll(dir))
+	dir, err := g.fetch(ctx, project, url, branch)
+	if err != nil {
+		return false, err
 	}
 	// No transport: a commit that the branch lacks must not be fetched to be compared.
-	_, err := g.run(ctx, "-C", dir, "-c", "protocol.allow=never",
+	_, err = g.run(ctx, "-C", dir, "-c", "protocol.allow=never",
 		"merge-base", "--is-ancestor", commit, "refs/heads/"+branch)
 	var exit *exec.ExitError
 	if errors.As(err, &exit) && exit.Exited() {
@@ -79,8 +82,49 @@ func (g Git) Contains(ctx context.Context, project, url, branch, commit string) 
 	return err == nil, err
 }
 
-// fetch brings the branch's commits, without the files.
-func (g Git) fetch(ctx context.Context, dir, url, branch string) error {
+// Describe is the author of a commit of the branch and, from the second line
+// on, its message.
+func (g Git) Describe(ctx context.Context, project, url, branch, commit string) (string, error) {
+	dir, err := g.fetch(ctx, project, url, branch)
+	if err != nil {
+		return "", err
+	}
+	text, err := g.run(ctx, "-C", dir, "log", "-1", "--format=%an%n%B", commit, "--")
+	return strings.TrimSpace(text), err
+}
+
+// fetch brings the branch's commits, without the files, and says where they
+// are. What is broken there is made anew next time; it holds nothing but a copy.
+func (g Git) fetch(ctx context.Context, project, url, branch string) (dir string, err error) {
+	dir = filepath.Join(g.Dir, project+".git")
+	unlock, err := lock(dir + ".lock")
+	if err != nil {
+		return "", err
+	}
+	defer unlock()
+	if err := g.fetchInto(ctx, dir, url, branch); err != nil {
+		return "", errors.Join(err, os.RemoveAll(dir))
+	}
+	return dir, nil
+}
+
+// lock waits until nobody else fetches there: another lane, or `autobuilder
+// explain`. Fetching has its deadline, and so has the wait.
+func lock(path string) (unlock func(), err error) {
+	if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
+		return nil, fmt.Errorf("lock history: %w", err)
+	}
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("lock history: %w", err)
+	}
+	if err := unix.Flock(int(file.Fd()), unix.LOCK_EX); err != nil {
+		return nil, errors.Join(fmt.Errorf("lock history: %w", err), file.Close())
+	}
+	return func() { file.Close() }, nil //nolint:errcheck // nothing was written
+}
+
+func (g Git) fetchInto(ctx context.Context, dir, url, branch string) error {
 	steps := [][]string{
 		{"init", "--quiet", "--bare", "--", dir},
 		{"-C", dir, "config", "remote.origin.url", url},

@@ -73,7 +73,8 @@ func newStage(t *testing.T, change ...func(*build.Project)) *stage {
 	s.options = dispatch.Options{
 		Ledger: book, Jenkins: s.ci, Git: dispatch.Git{Dir: filepath.Join(dir, "git"), Timeout: 30 * time.Second},
 		Projects: []build.Project{p}, Settle: time.Millisecond, Poll: 5 * time.Millisecond, Doubt: 50 * time.Millisecond,
-		Log: slog.New(slog.NewTextHandler(s.log, nil)),
+		Search: time.Hour,
+		Log:    slog.New(slog.NewTextHandler(s.log, nil)),
 	}
 	return s
 }

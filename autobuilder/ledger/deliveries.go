@@ -21,6 +21,15 @@ const (
 // Store keeps a delivery; when it returns without error, the delivery is on
 // disk. One with an ID that is there already changes nothing.
 func (l *Ledger) Store(ctx context.Context, d build.Delivery) error {
+	return l.store(ctx, d, Pending, "")
+}
+
+// Note keeps a delivery that asks for nothing: it is ignored from the start.
+func (l *Ledger) Note(ctx context.Context, d build.Delivery, why string) error {
+	return l.store(ctx, d, Ignored, why)
+}
+
+func (l *Ledger) store(ctx context.Context, d build.Delivery, verdict, why string) error {
 	push, err := json.Marshal(d.Push)
 	if err != nil {
 		return fmt.Errorf("store delivery %s: %w", d.ID, err)
@@ -30,9 +39,10 @@ func (l *Ledger) Store(ctx context.Context, d build.Delivery) error {
 		body = []byte{}
 	}
 	_, err = l.write.ExecContext(ctx, `
-		INSERT INTO deliveries (id, event, received, body, repo, ref, "commit", by, push)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING`,
-		d.ID, d.Event, timeText(d.Received), body, d.Push.Repo, d.Push.Ref, d.Push.Commit, d.Push.Pusher, string(push))
+		INSERT INTO deliveries (id, event, received, body, repo, ref, "commit", by, push, verdict, why)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING`,
+		d.ID, d.Event, timeText(d.Received), body, d.Push.Repo, d.Push.Ref, d.Push.Commit, d.Push.Pusher, string(push),
+		verdict, why)
 	if err != nil {
 		return fmt.Errorf("store delivery %s: %w", d.ID, err)
 	}
@@ -108,6 +118,18 @@ func (l *Ledger) Newest(ctx context.Context) (int64, error) {
 		return 0, fmt.Errorf("look for new deliveries: %w", err)
 	}
 	return seq, nil
+}
+
+// Heard says whether a delivery of the repository's ref at the commit was ever
+// stored.
+func (l *Ledger) Heard(ctx context.Context, repo, ref, commit string) (bool, error) {
+	var heard bool
+	err := l.read.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM deliveries
+		WHERE repo = ? AND ref = ? AND "commit" = ?)`, repo, ref, commit).Scan(&heard)
+	if err != nil {
+		return false, fmt.Errorf("look whether %s was told of: %w", repo, err)
+	}
+	return heard, nil
 }
 
 // Wait writes down why a delivery is not decided yet.

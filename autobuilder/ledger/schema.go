@@ -26,7 +26,7 @@ CREATE TABLE deliveries (
 	build    TEXT NOT NULL DEFAULT ''
 ) STRICT;
 CREATE INDEX deliveries_pending ON deliveries (repo, seq) WHERE verdict = 'pending';
-CREATE INDEX deliveries_repo ON deliveries (repo, seq);
+CREATE INDEX deliveries_ref ON deliveries (repo, ref, "commit");
 CREATE TABLE builds (
 	seq       INTEGER PRIMARY KEY AUTOINCREMENT,
 	id        TEXT NOT NULL UNIQUE,

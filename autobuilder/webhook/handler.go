@@ -115,7 +115,7 @@ func readHeaders(h http.Header) (d build.Delivery, signature string, err error) 
 	d.Event, d.ID = h.Get(github.EventTypeHeader), h.Get(github.DeliveryIDHeader)
 	signature = h.Get(github.SHA256SignatureHeader)
 	switch {
-	case !eventName.MatchString(d.Event) || d.Event == build.Trigger:
+	case !eventName.MatchString(d.Event) || d.Event == build.Trigger || d.Event == build.Found:
 		return d, "", refuse(http.StatusBadRequest, "header X-GitHub-Event is missing or no event of GitHub's")
 	case !deliveryID.MatchString(d.ID):
 		return d, "", refuse(http.StatusBadRequest, "header X-GitHub-Delivery is missing or no id")

@@ -255,6 +255,7 @@ func TestWhatIsNoDeliveryIsRefused(t *testing.T) {
 	}{
 		{"no event", aPush, set("X-GitHub-Event", ""), http.StatusBadRequest, "X-GitHub-Event"},
 		{"an event that only a person makes", aPush, set("X-GitHub-Event", "trigger"), http.StatusBadRequest, "X-GitHub-Event"},
+		{"an event that only autobuilder makes", aPush, set("X-GitHub-Event", "found"), http.StatusBadRequest, "X-GitHub-Event"},
 		{"an event with odd characters", aPush, set("X-GitHub-Event", "push\x1b[2J"), http.StatusBadRequest, ""},
 		{"no id", aPush, set("X-GitHub-Delivery", ""), http.StatusBadRequest, "X-GitHub-Delivery"},
 		{"an endless id", aPush, set("X-GitHub-Delivery", strings.Repeat("a", 200)), http.StatusBadRequest, "X-GitHub-Delivery"},

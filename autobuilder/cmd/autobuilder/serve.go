@@ -106,7 +106,7 @@ func work(ctx context.Context, p parts) error {
 func newDispatcher(cfg *config.Config, book *ledger.Ledger, jenkins dispatch.Jenkins, log *slog.Logger) *dispatch.Dispatcher {
 	return dispatch.New(dispatch.Options{
 		Ledger: book, Jenkins: jenkins, Git: dispatch.Git{Dir: gitDir(cfg)},
-		Projects: cfg.Projects, Settle: cfg.Settle, Poll: cfg.Poll, Log: log,
+		Projects: cfg.Projects, Settle: cfg.Settle, Poll: cfg.Poll, Search: cfg.Search, Log: log,
 	})
 }
 

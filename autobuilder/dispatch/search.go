@@ -1,0 +1,132 @@
+package dispatch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"autobuilder/build"
+	"autobuilder/rules"
+)
+
+// searcher is the lane that looks for what GitHub did not tell of: it sends
+// once, sends nothing of more than three tags at a time, and autobuilder may
+// have been down. What the repository shows and the ledger never heard of
+// becomes a delivery like any other.
+type searcher struct {
+	*Dispatcher
+	project build.Project
+	missed  map[string]bool // deliveries that were found missing at the last look
+}
+
+func (d *Dispatcher) searcher(project build.Project) func(context.Context) time.Duration {
+	s := &searcher{Dispatcher: d, project: project, missed: map[string]bool{}}
+	return func(ctx context.Context) time.Duration {
+		again, err := s.look(ctx)
+		if err != nil && ctx.Err() == nil {
+			d.Log.Warn("repository not searched", "project", project.Name, "error", err, "again_in", d.Search)
+		}
+		if again {
+			return min(d.Search, searchTwice)
+		}
+		return d.Search
+	}
+}
+
+// searchTwice lies between missing a push and believing that nobody tells of it:
+// GitHub's own delivery may be on its way.
+const searchTwice = 30 * time.Second
+
+// look compares the repository with the ledger, and says whether something was
+// missing for the first time.
+func (s *searcher) look(ctx context.Context) (again bool, err error) {
+	refs, err := s.Git.Refs(ctx, s.project.CloneURL)
+	if err != nil {
+		return false, err
+	}
+	pushes := s.releases(refs)
+	_, err = s.Ledger.Fate(ctx, s.watching())
+	if errors.Is(err, build.ErrUnknown) {
+		return false, s.begin(ctx, pushes)
+	}
+	for _, push := range pushes {
+		var first bool
+		if err == nil {
+			first, err = s.check(ctx, push)
+		}
+		again = again || first
+	}
+	return again, err
+}
+
+// releases are the head of the branch and its tag, as pushes.
+func (s *searcher) releases(refs Refs) []build.Push {
+	head := refs.Heads[s.project.Branch]
+	if head == "" {
+		return nil
+	}
+	push := func(ref string) build.Push {
+		return build.Push{Repo: s.project.Repo, Ref: ref, After: head, Commit: head, CloneURL: s.project.CloneURL}
+	}
+	pushes := []build.Push{push("refs/heads/" + s.project.Branch)}
+	if tag, _ := rules.Release(s.project.Tags, refs.TagsOf(head)); tag != "" {
+		pushes = append(pushes, push("refs/tags/"+tag))
+	}
+	return pushes
+}
+
+func found(push build.Push) build.Delivery {
+	return build.Delivery{
+		ID: fmt.Sprintf("found-%s-%s-%s", push.Repo, push.Ref, push.Commit), Event: build.Found, Received: time.Now(), Push: push,
+	}
+}
+
+// watching is the note that says since when the project is watched.
+func (s *searcher) watching() string {
+	return "watch-" + s.project.Name
+}
+
+// begin notes what stands in a repository that is new here: it is not built,
+// only what is pushed from now on.
+func (s *searcher) begin(ctx context.Context, pushes []build.Push) error {
+	for _, push := range pushes {
+		if err := s.Ledger.Note(ctx, found(push), "it was there before autobuilder"); err != nil {
+			return err
+		}
+	}
+	note := build.Delivery{ID: s.watching(), Event: build.Found, Received: time.Now(), Push: build.Push{Repo: s.project.Repo}}
+	return s.Ledger.Note(ctx, note, "project "+s.project.Name+" is watched from here on")
+}
+
+// check makes a delivery of a push that was missing at two looks.
+func (s *searcher) check(ctx context.Context, push build.Push) (first bool, err error) {
+	delivery := found(push)
+	heard, err := s.Ledger.Heard(ctx, push.Repo, push.Ref, push.Commit)
+	if err != nil || heard {
+		delete(s.missed, delivery.ID)
+		return false, err
+	}
+	if !s.missed[delivery.ID] {
+		s.missed[delivery.ID] = true
+		return true, nil
+	}
+	delete(s.missed, delivery.ID)
+	if delivery.Push, err = s.describe(ctx, push); err != nil {
+		return true, err
+	}
+	s.Log.Warn("push found that github did not tell of", "project", s.project.Name, "ref", push.Ref, "commit", push.Commit)
+	if err := s.Ledger.Store(ctx, delivery); err != nil {
+		return false, err
+	}
+	s.Wake()
+	return false, nil
+}
+
+// describe adds what GitHub would have said of the commit.
+func (s *searcher) describe(ctx context.Context, push build.Push) (build.Push, error) {
+	text, err := s.Git.Describe(ctx, s.project.Name, s.project.CloneURL, s.project.Branch, push.Commit)
+	push.Pusher, push.Message, _ = strings.Cut(text, "\n")
+	return push, err
+}

@@ -1,0 +1,137 @@
+package dispatch_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"autobuilder/build"
+	"autobuilder/ledger"
+)
+
+// searching is a stage whose dispatcher looks often, and has looked once.
+func searching(t *testing.T, prepare func(*stage), change ...func(*build.Project)) *stage {
+	t.Helper()
+	s := newStage(t, change...)
+	s.options.Search = 20 * time.Millisecond
+	prepare(s)
+	s.run()
+	s.eventually(func() bool {
+		_, err := s.book.Fate(t.Context(), "watch-shop")
+		return err == nil
+	}, "the project is watched")
+	return s
+}
+
+func TestAPushThatNobodyToldOfIsFound(t *testing.T) {
+	t.Parallel()
+	s := searching(t, func(*stage) {})
+	commit := s.commit("add a till")
+	s.publish("master")
+	b := s.reaches(0, build.Running)
+	assert.Equal(t, commit, b.Commit)
+	assert.Equal(t, "a", b.By, "the commit's author, for want of a pusher")
+	assert.Equal(t, "add a till", b.Message)
+	s.tell("refs/heads/master") // GitHub tells at last
+	s.fate("d1")
+	assert.Equal(t, 1, s.ci.count())
+}
+
+func TestATagThatNobodyToldOfIsFound(t *testing.T) {
+	t.Parallel()
+	s := searching(t, func(*stage) {}, func(p *build.Project) { p.RequireTag = true })
+	commit := s.push("one")
+	assert.Equal(t, ledger.Ignored, s.fate("d1").Verdict)
+	s.tag("v1.2.0")
+	s.publish("v1.2.0")
+	b := s.reaches(0, build.Running)
+	assert.Equal(t, commit, b.Commit)
+	assert.Equal(t, "v1.2.0", b.Tag)
+}
+
+func TestWhatWasThereBeforeIsNotBuilt(t *testing.T) {
+	t.Parallel()
+	s := searching(t, func(s *stage) {
+		s.commit("old")
+		s.tag("v0.9.0")
+		s.publish("master", "v0.9.0")
+	})
+	fresh := s.commit("new")
+	s.publish("master")
+	s.reaches(0, build.Running)
+	assert.Equal(t, []string{fresh}, s.ci.commits())
+	fates, err := s.book.Fates(t.Context(), 10)
+	require.NoError(t, err)
+	require.Len(t, fates, 4)
+	assert.Equal(t, build.Found, fates[0].Event)
+	assert.Equal(t, ledger.Built, fates[0].Verdict)
+	assert.Equal(t, "project shop is watched from here on", fates[1].Why)
+	assert.Equal(t, "it was there before autobuilder", fates[2].Why)
+	assert.Equal(t, "it was there before autobuilder", fates[3].Why)
+}
+
+func TestAPushWhileAutobuilderWasDownIsFound(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	s.options.Search = 20 * time.Millisecond
+	s.commit("old")
+	s.publish("master")
+	stop := s.run()
+	s.eventually(func() bool {
+		_, err := s.book.Fate(t.Context(), "watch-shop")
+		return err == nil
+	}, "the project is watched")
+	stop()
+	commit := s.commit("new")
+	s.publish("master")
+	s.run()
+	s.reaches(0, build.Running)
+	assert.Equal(t, []string{commit}, s.ci.commits())
+}
+
+func TestWhatIsFoundFollowsTheRules(t *testing.T) {
+	t.Parallel()
+	s := searching(t, func(*stage) {})
+	s.commit("typo [skip ci]")
+	s.publish("master")
+	var fate build.Fate
+	s.eventually(func() bool {
+		fates, err := s.book.Fates(t.Context(), 1)
+		fate = fates[0]
+		return err == nil && fate.Why == "the commit says [skip ci]"
+	}, "it is ignored")
+	assert.Equal(t, build.Found, fate.Event)
+	assert.Zero(t, s.ci.count())
+}
+
+func TestWhatGitHubToldIsNotFoundAgain(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	stop := s.run()
+	s.eventually(func() bool {
+		_, err := s.book.Fate(t.Context(), "watch-shop")
+		return err == nil
+	}, "the project is watched")
+	s.push("one")
+	s.tag("v1.0.0")
+	s.publish("v1.0.0")
+	s.fate(s.tell("refs/tags/v1.0.0"))
+	s.reaches(0, build.Running)
+	stop()
+	s.options.Search = 20 * time.Millisecond
+	s.run()
+	s.commit("two")
+	s.publish("master")
+	s.eventually(func() bool { return len(s.builds()) == 2 }, "what was not told is found")
+	fates, err := s.book.Fates(t.Context(), 10)
+	require.NoError(t, err)
+	found := 0
+	for _, f := range fates {
+		if f.Event == build.Found && f.Ref != "" {
+			found++
+		}
+	}
+	assert.Equal(t, 1, found)
+}
