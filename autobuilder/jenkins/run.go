@@ -57,6 +57,7 @@ func (r record) run() build.Run {
 		Started: time.UnixMilli(r.Timestamp), Duration: time.Duration(r.Duration) * time.Millisecond,
 	}
 	if run.Over() && run.Result == "FAILURE" && !r.parameterised() {
+		run.Lost = true
 		run.Why = "jenkins has lost this build's parameters: it went down while the build ran"
 	}
 	return run
