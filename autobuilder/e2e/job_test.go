@@ -110,7 +110,7 @@ func (l *lab) hasBuilt(tag string, number int64) {
 	console := l.console(number)
 	assert.Equal(l.t, []string{"checkout", "1", "2", "3", "4", "5", "6", "done"}, steps(console))
 	assert.Contains(l.t, console, "Finished: SUCCESS")
-	assert.Contains(l.t, console, "jenkins-sample-"+strconv.FormatInt(number, 10)+"-prebuilt")
+	assert.Contains(l.t, console, l.buildTag(number)+"-prebuilt")
 	l.isStored(b, tag)
 }
 
@@ -122,9 +122,14 @@ func (l *lab) hasRefused(tag string, number int64) {
 	console := l.console(number)
 	assert.Equal(l.t, []string{"checkout", "1", "2", "3", "4", "5"}, steps(console))
 	assert.Contains(l.t, console, "Finished: FAILURE")
-	release := "jenkins-sample-" + strconv.FormatInt(number, 10)
-	l.went(release, "rolled back", "h1")
+	l.went(l.buildTag(number), "rolled back", "h1")
 	assert.Equal(l.t, "v1.1.0", l.field(l.s3("get", "s3://builds/sample/latest.json", "-"), "version"))
+}
+
+// buildTag is Jenkins' name of a build, which is the release's.
+func (l *lab) buildTag(number int64) string {
+	prefix := map[string]string{"embedded": "jenkins", "hudson": "hudson"}[l.jenkins]
+	return prefix + "-sample-" + strconv.FormatInt(number, 10)
 }
 
 // past is what autobuilder's ledger says.

@@ -32,6 +32,8 @@ type lab struct {
 	front string // HAProxy
 	ci    string // Jenkins
 	env   []string
+
+	jenkins string // embedded or hudson
 }
 
 // newLab is a lab that is not up yet. What is left of it at the end is taken away.
@@ -42,7 +44,7 @@ func newLab(t *testing.T, jenkins string) *lab {
 	work, err := os.MkdirTemp("", "e2e") // t.TempDir's names are too long for a socket's path
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, os.RemoveAll(work)) })
-	l := &lab{t: t, home: home, dir: filepath.Join(work, "lab"), net: freeSubnet(t)}
+	l := &lab{t: t, home: home, dir: filepath.Join(work, "lab"), net: freeSubnet(t), jenkins: jenkins}
 	page, front, ci := freePort(t), freePort(t), freePort(t)
 	l.page, l.front, l.ci = at(page), at(front), at(ci)
 	l.env = append(withoutGit(os.Environ()),
