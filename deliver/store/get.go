@@ -1,13 +1,14 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"errors"
 	"fmt"
 	"hash"
 	"io"
-	"sort"
+	"slices"
 	"strings"
 
 	"github.com/minio/minio-go/v7"
@@ -65,7 +66,9 @@ func (s *Store) List(ctx context.Context) ([]release.Record, error) {
 	if err := readers.Wait(); err != nil {
 		return nil, err
 	}
-	sort.SliceStable(records, func(i, j int) bool { return earlier(records[i], records[j]) })
+	slices.SortFunc(records, func(a, b release.Record) int {
+		return cmp.Or(a.Created.Compare(b.Created), cmp.Compare(a.Sequence, b.Sequence), strings.Compare(a.ID, b.ID))
+	})
 	return records, nil
 }
 
@@ -82,13 +85,6 @@ func (s *Store) ids(ctx context.Context) ([]string, error) {
 		}
 	}
 	return ids, nil
-}
-
-func earlier(a, b release.Record) bool {
-	if a.Sequence != 0 && b.Sequence != 0 && a.Sequence != b.Sequence {
-		return a.Sequence < b.Sequence
-	}
-	return a.Created.Before(b.Created)
 }
 
 func (s *Store) missing(id string, err error) error {

@@ -19,7 +19,8 @@ type Latest struct {
 	Version  string    `json:"version,omitempty"`
 	Commit   string    `json:"commit,omitempty"`
 	Branch   string    `json:"branch,omitempty"`
-	Sequence int64     `json:"sequence,omitempty"`
+	Job      string    `json:"job,omitempty"`
+	Sequence int64     `json:"sequence,omitempty"` // among the builds of Job
 	SHA256   string    `json:"sha256"`
 	Size     int64     `json:"size"`
 	Action   string    `json:"action"` // push or rollback: what made it the newest good one
@@ -52,19 +53,24 @@ func (s *Store) Latest(ctx context.Context) (Latest, error) {
 	return l, err
 }
 
-// Promote makes a release the newest good one and reports which one is so
-// now: it stays as it was where a later build has been promoted meanwhile,
-// unless action is a rollback. Of many at the same time, each sees the one
-// before it.
+// Promote makes a release of the store the newest good one and reports which
+// one is so now: it stays as it was where a later build of the same job has
+// been promoted meanwhile, unless action is a rollback. Of many at the same
+// time, each sees the one before it.
 func (s *Store) Promote(ctx context.Context, rec release.Record, action string) (Latest, error) {
-	if _, err := s.Record(ctx, rec.ID); err != nil {
+	there, already, err := s.has(ctx, rec)
+	if err != nil {
 		return Latest{}, err
 	}
+	if !already {
+		return Latest{}, s.missing(rec.ID, &Error{Kind: KindMissing})
+	}
+	there.By = rec.By
 	pauses := backoff.NewExponentialBackOff()
 	pauses.InitialInterval = 20 * time.Millisecond
 	pauses.MaxInterval = time.Second
 	return backoff.Retry(ctx, func() (Latest, error) {
-		l, err := s.promote(ctx, rec, action)
+		l, err := s.promote(ctx, there, action)
 		if err != nil && !changedMeanwhile(err) {
 			return l, backoff.Permanent(s.wrap("promote "+rec.ID, err))
 		}
@@ -82,19 +88,21 @@ func (s *Store) promote(ctx context.Context, rec release.Record, action string) 
 	}
 	next := Latest{
 		Release: rec.ID, App: rec.App, Version: rec.Version, Commit: rec.Commit, Branch: rec.Branch,
-		Sequence: rec.Sequence, SHA256: rec.SHA256, Size: rec.Size,
+		Job: rec.Job, Sequence: rec.Sequence, SHA256: rec.SHA256, Size: rec.Size,
 		Action: action, Promoted: time.Now().UTC().Truncate(time.Second), By: rec.By,
 	}
 	return next, s.writeDocument(ctx, s.loc.latest(), etag, next)
 }
 
 // stays says that what is promoted needs no change: it is this release, or a
-// later build that an earlier one must not replace.
+// later build that an earlier one must not replace. Numbers of two jobs, or of
+// none, say nothing about each other: then the push that ends last counts, as
+// it does on the servers.
 func stays(now Latest, rec release.Record, action string) bool {
 	if now.Release == rec.ID && now.SHA256 == rec.SHA256 {
 		return true
 	}
-	older := now.Sequence != 0 && rec.Sequence != 0 && rec.Sequence < now.Sequence
+	older := rec.Job != "" && rec.Job == now.Job && rec.Sequence != 0 && rec.Sequence < now.Sequence
 	return older && action != ActionRollback
 }
 

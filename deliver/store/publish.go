@@ -8,7 +8,7 @@ import (
 	"fmt"
 	"hash"
 	"io"
-	"strconv"
+	"net/url"
 	"time"
 
 	"github.com/minio/minio-go/v7"
@@ -35,11 +35,13 @@ func (s *Store) Publish(ctx context.Context, rec release.Record, tar Opener, pro
 	if err := checkRecord(rec); err != nil {
 		return Published{}, err
 	}
-	already, err := s.has(ctx, rec)
-	if err != nil {
+	there, already, err := s.has(ctx, rec)
+	switch {
+	case err != nil:
 		return Published{}, err
-	}
-	if !already {
+	case already:
+		rec = there
+	default:
 		if err := s.upload(ctx, rec, tar, progress); err != nil {
 			return Published{}, s.wrap("upload "+rec.ID, err)
 		}
@@ -62,24 +64,24 @@ func checkRecord(rec release.Record) error {
 	return nil
 }
 
-// has says whether the release is in the store, and refuses an id that is
-// another build's.
-func (s *Store) has(ctx context.Context, rec release.Record) (bool, error) {
+// has says whether the release is in the store, with its record there, and
+// refuses an id that is another build's.
+func (s *Store) has(ctx context.Context, rec release.Record) (release.Record, bool, error) {
 	there, err := s.Record(ctx, rec.ID)
 	switch {
 	case IsKind(err, KindMissing):
-		return false, nil
+		return rec, false, nil
 	case err != nil:
-		return false, err
+		return rec, false, err
 	case there.SHA256 != rec.SHA256:
-		return false, &Error{
+		return rec, false, &Error{
 			Kind: KindConflict,
 			Message: fmt.Sprintf("release %s is in %s already as another build (sha256 %.12s there, %.12s here)",
 				rec.ID, s.loc, there.SHA256, rec.SHA256),
 			Hint: "give this build an id of its own (BUILD_TAG)",
 		}
 	}
-	return true, nil
+	return there, true, nil
 }
 
 func (s *Store) upload(ctx context.Context, rec release.Record, tar Opener, progress func(int64)) error {
@@ -105,7 +107,8 @@ func (s *Store) upload(ctx context.Context, rec release.Record, tar Opener, prog
 func (s *Store) commit(ctx context.Context, rec release.Record) (already bool, err error) {
 	err = s.writeDocument(ctx, s.loc.record(rec.ID), "", rec)
 	if changedMeanwhile(err) {
-		return s.has(ctx, rec)
+		_, already, err = s.has(ctx, rec)
+		return already, err
 	}
 	return false, s.wrap("write the record of "+rec.ID, err)
 }
@@ -118,7 +121,7 @@ func (s *Store) copyNewest(ctx context.Context, rec release.Record) (bool, error
 		return false, err
 	}
 	if err == nil {
-		if now.UserMetadata[metaRelease] == rec.ID {
+		if now.UserMetadata[metaRelease] == url.PathEscape(rec.ID) {
 			return true, nil
 		}
 		if laterThan(now.UserMetadata, rec) {
@@ -136,26 +139,20 @@ func (s *Store) copyNewest(ctx context.Context, rec release.Record) (bool, error
 
 // The names of an archive's metadata, spelled as HTTP spells headers.
 const (
-	metaRelease  = "Release"
-	metaSequence = "Sequence"
-	metaSHA256   = "Sha256"
-	metaCreated  = "Created"
+	metaRelease = "Release"
+	metaSHA256  = "Sha256"
+	metaCreated = "Created"
 )
 
 func metadata(rec release.Record) map[string]string {
 	return map[string]string{
-		metaRelease:  rec.ID,
-		metaSequence: strconv.FormatInt(rec.Sequence, 10),
-		metaSHA256:   rec.SHA256,
-		metaCreated:  rec.Created.UTC().Format(time.RFC3339),
+		metaRelease: url.PathEscape(rec.ID),
+		metaSHA256:  rec.SHA256,
+		metaCreated: rec.Created.UTC().Format(time.RFC3339),
 	}
 }
 
 func laterThan(meta map[string]string, rec release.Record) bool {
-	sequence, err := strconv.ParseInt(meta[metaSequence], 10, 64)
-	if err == nil && sequence != 0 && rec.Sequence != 0 {
-		return sequence > rec.Sequence
-	}
 	created, err := time.Parse(time.RFC3339, meta[metaCreated])
 	return err == nil && created.After(rec.Created)
 }

@@ -68,7 +68,7 @@ func build(t *testing.T, id string, sequence int64, content []byte) (release.Rec
 	require.NoError(t, w.Close())
 	digest := sha256.Sum256(archive.Bytes())
 	return release.Record{
-		ID: id, App: "dashboard", Version: "v1.0." + fmt.Sprint(sequence), Sequence: sequence,
+		ID: id, App: "dashboard", Version: "v1.0." + fmt.Sprint(sequence), Job: "dashboard", Sequence: sequence,
 		SHA256: hex.EncodeToString(digest[:]), Size: int64(archive.Len()), Files: 1,
 		Created: time.Unix(1_700_000_000+sequence, 0).UTC(),
 	}, archive.Bytes()
@@ -265,6 +265,104 @@ func TestPromoteMovesForwardOnly(t *testing.T) {
 		read, err := s.Latest(t.Context())
 		require.NoError(t, err)
 		assert.Equal(t, now, read)
+	}
+}
+
+func TestOnlyBuildsOfOneJobHaveAnOrder(t *testing.T) {
+	t.Parallel()
+	s := newShelf(t)
+	byJenkins := s.publish(t, "b-7", 7)
+	_, err := s.Promote(t.Context(), byJenkins, "push")
+	require.NoError(t, err)
+
+	for _, job := range []string{"", "another"} {
+		rec, data := build(t, "by-hand-"+job, 3, []byte("from "+job))
+		rec.Job = job
+		_, err = s.Publish(t.Context(), rec, opener(data), nil)
+		require.NoError(t, err)
+		now, err := s.Promote(t.Context(), rec, "push")
+		require.NoError(t, err)
+		assert.Equal(t, rec.ID, now.Release, "the push that ends last counts")
+	}
+}
+
+func TestPromoteTakesTheStoresWord(t *testing.T) {
+	t.Parallel()
+	s := newShelf(t)
+	rec := s.publish(t, "b-1", 1)
+	other, _ := build(t, "b-1", 9, []byte("another build"))
+	_, err := s.Promote(t.Context(), other, "push")
+	assert.True(t, store.IsKind(err, store.KindConflict), err)
+
+	again := rec
+	again.Sequence, again.By = 99, "somebody"
+	now, err := s.Promote(t.Context(), again, "push")
+	require.NoError(t, err)
+	assert.Equal(t, int64(1), now.Sequence, "what was published is what is promoted")
+	assert.Equal(t, "somebody", now.By)
+}
+
+func TestPublishingAnOldBuildAgainMovesNothing(t *testing.T) {
+	t.Parallel()
+	s := newShelf(t)
+	old := s.publish(t, "b-1", 1)
+	s.publish(t, "b-2", 2)
+	old.Created = time.Now() // made anew, as each run of deliver does
+	done, err := s.Publish(t.Context(), old, unopened(t), nil)
+	require.NoError(t, err)
+	assert.False(t, done.Newest)
+	newest, err := os.ReadFile(s.server.File(bucket, "dashboard/dashboard.tar"))
+	require.NoError(t, err)
+	assert.Contains(t, string(newest), "content of b-2")
+}
+
+func TestAnUploadThatWasCutAfterTheArchiveGoesOn(t *testing.T) {
+	t.Parallel()
+	s := newShelf(t)
+	rec := s.publish(t, "b-1", 1)
+	require.NoError(t, os.Remove(s.server.File(bucket, "dashboard/releases/b-1.json")))
+	_, _, err := s.Get(t.Context(), "b-1")
+	assert.True(t, store.IsKind(err, store.KindMissing), err)
+	_, data := build(t, "b-1", 1, []byte("content of b-1"))
+	_, err = s.Publish(t.Context(), rec, opener(data), nil)
+	require.NoError(t, err)
+	_, body, err := s.Get(t.Context(), "b-1")
+	require.NoError(t, err)
+	_, err = io.Copy(io.Discard, body)
+	require.NoError(t, err)
+	require.NoError(t, body.Close())
+}
+
+func TestARecordThatIsDamagedIsAnError(t *testing.T) {
+	t.Parallel()
+	s := newShelf(t)
+	s.publish(t, "b-1", 1)
+	file := s.server.File(bucket, "dashboard/releases/b-1.json")
+	good, err := os.ReadFile(file)
+	require.NoError(t, err)
+	for name, bad := range map[string]string{
+		"no JSON":       "{",
+		"another id":    strings.Replace(string(good), `"b-1"`, `"b-2"`, 1),
+		"no digest":     `{"id":"b-1"}`,
+		"much too long": `{"id":"` + strings.Repeat("x", 2<<20) + `"}`,
+	} {
+		require.NoError(t, os.WriteFile(file, []byte(bad), 0o600))
+		_, err := s.Record(t.Context(), "b-1")
+		assert.True(t, store.IsKind(err, store.KindInvalid), "%s: %v", name, err)
+		_, err = s.List(t.Context())
+		assert.Error(t, err, name)
+	}
+}
+
+func TestWhatIsNoIDIsAskedOfNobody(t *testing.T) {
+	t.Parallel()
+	s := newShelf(t)
+	for _, id := range []string{"", ".", "..", "a/b", "../latest", "a\nb"} {
+		_, _, err := s.Get(t.Context(), id)
+		assert.True(t, store.IsKind(err, store.KindInvalid), id)
+		rec, data := build(t, id, 1, nil)
+		_, err = s.Publish(t.Context(), rec, opener(data), nil)
+		assert.True(t, store.IsKind(err, store.KindInvalid), id)
 	}
 }
 
