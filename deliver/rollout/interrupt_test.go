@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"deliver/inventory"
 	"deliver/plan"
 	"deliver/rollout"
 )
@@ -100,18 +101,57 @@ func TestAStuckStepIsNotHeardOfAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		release, gone := make(chan struct{}), make(chan struct{})
 		f := newFleet()
-		r := f.rollout(1)
+		r := f.rollout(2)
+		stuck := stubborn(release, gone)
 		r.Prepare = []rollout.Phase{{Name: "ship", Steps: []rollout.Step{{
-			Name: "receive", Timeout: time.Second, Do: stubborn(release, gone),
+			Name: "receive", Timeout: time.Minute, Do: func(ctx context.Context, h inventory.Host, tell *rollout.Teller) error {
+				if h.Name == "h1" {
+					return stuck(ctx, h, tell)
+				}
+				return nil
+			},
+		}, {
+			Name: "release h1", Timeout: time.Hour, Do: func(context.Context, inventory.Host, *rollout.Teller) error {
+				<-time.After(10 * time.Minute) // h1 was left behind long ago; the run goes on
+				close(release)
+				<-gone
+				return nil
+			},
 		}}}}
 		out := r.Run(t.Context())
 		require.ErrorIs(t, out.Hosts[0].Err, rollout.ErrStuck)
-		before := len(f.events)
-		close(release)
-		<-gone
-		synctest.Wait()
-		assert.Len(t, f.events, before)
+		soundEvents(t, f.events)
+		for _, e := range f.events {
+			assert.NotEqual(t, "still here", e.Text)
+		}
 	})
+}
+
+func TestAStepOfTheRunItselfIsInterrupted(t *testing.T) {
+	t.Parallel()
+	tests := map[string]func(*rollout.Rollout, []rollout.Step){
+		"before a phase":    func(r *rollout.Rollout, s []rollout.Step) { r.Prepare[0].Before = s },
+		"after a phase":     func(r *rollout.Rollout, s []rollout.Step) { r.Prepare[0].After = s },
+		"before the switch": func(r *rollout.Rollout, s []rollout.Step) { r.Switch.Before = s },
+	}
+	for name, put := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+				defer cancel()
+				f := newFleet()
+				f.takes = func(_, step string) time.Duration {
+					return map[string]time.Duration{"hook": 50 * time.Second}[step]
+				}
+				r := f.rollout(2)
+				put(r, f.steps("hook"))
+				out := r.Run(ctx)
+				assert.Equal(t, rollout.Interrupted, out.Result)
+				assert.Equal(t, 2, out.Count(rollout.HostUntouched))
+			})
+		})
+	}
 }
 
 func TestTheEndOfTheContextEndsHostsInFlightComplete(t *testing.T) {

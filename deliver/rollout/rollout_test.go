@@ -243,6 +243,40 @@ func TestTheWayBackTakesNoMoreAtOnceThanTheWayThere(t *testing.T) {
 	})
 }
 
+func TestNothingIsStartedOnceTooMuchFailed(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		for _, onFailure := range []plan.OnFailure{plan.Rollback, plan.Stop} {
+			f := newFleet()
+			f.fails = failing("h2 check")
+			r := f.rollout(6)
+			r.Parallel = 1
+			r.Limits.OnFailure = onFailure
+			r.Order = rolling("3")
+			r.Order.Pause = time.Hour
+			out := r.Run(t.Context())
+			assert.Equal(t, []string{"h1", "h2"}, f.did("switch"), "h3 is of the same batch")
+			assert.Equal(t, 4, out.Count(rollout.HostUntouched))
+			assert.NotContains(t, f.stages(), "switch 2/2")
+			assert.Less(t, out.Ended.Sub(out.Started), time.Hour, "there is no pause before nothing")
+		}
+	})
+}
+
+func TestARefusalAfterTheSwitchIsAFailure(t *testing.T) {
+	t.Parallel()
+	f := newFleet()
+	f.fails = func(_ context.Context, _, step string) error {
+		if step == "post_switch" {
+			return rollout.ErrRefused
+		}
+		return nil
+	}
+	r := f.rollout(1)
+	r.Switch.After = f.steps("post_switch")
+	assert.Equal(t, rollout.RolledBack, r.Run(t.Context()).Result)
+}
+
 func TestFailedHostKnowsItsStepAndError(t *testing.T) {
 	t.Parallel()
 	f := newFleet()

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 
@@ -130,6 +132,32 @@ func TestAHostThatFailedIsNoVanishedOne(t *testing.T) {
 	r := f.rollout(3)
 	r.Relist = lists(hosts(2)) // the group ended it, because the release is bad
 	assert.Equal(t, rollout.RolledBack, r.Run(t.Context()).Result)
+}
+
+func TestAHostThatFailedAndThenVanishedHasFailed(t *testing.T) {
+	t.Parallel()
+	f := newFleet()
+	f.fails = failing("h3 look")
+	r := f.rollout(3)
+	r.Limits.MaxFailures = plan.Count(1)
+	r.Relist = lists(hosts(2))
+	out := r.Run(t.Context())
+	assert.Equal(t, rollout.Partial, out.Result)
+	assert.Equal(t, rollout.HostAside, out.Hosts[2].Result)
+}
+
+func TestNewbornsAreInBatchesButNoCanaries(t *testing.T) {
+	t.Parallel()
+	f := newFleet()
+	r := f.rollout(2)
+	r.Order = rolling("2")
+	r.Order.Canary = 1
+	r.Relist = lists(hosts(5))
+	require.Equal(t, rollout.OK, r.Run(t.Context()).Result)
+	assert.Equal(t, []string{"switch 1/2", "switch 2/2", "settle: switch 1/2", "settle: switch 2/2"}, slices.DeleteFunc(f.stages(), func(stage string) bool {
+		return !strings.Contains(stage, "switch")
+	}))
+	assert.ElementsMatch(t, []string{"h3", "h4"}, f.did("switch")[2:4])
 }
 
 func TestAListingThatFailsIsTold(t *testing.T) {
