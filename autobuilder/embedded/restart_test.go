@@ -256,3 +256,21 @@ func TestStartsOverLeftovers(t *testing.T) {
 	assert.Contains(t, answer.header.Get("X-Error"), "flow-definition")
 	assert.Contains(t, f.trigger(t, "good", nil), "/queue/item/6/")
 }
+
+// Between the two writes of a start the build is on disk and its item still in
+// the queue.
+func TestKilledAtTheStartOfABuild(t *testing.T) {
+	t.Parallel()
+	f := start(t, embedded.Options{})
+	f.create(t, "job", "")
+	assert.Equal(t, int64(1), f.run(t, "job", nil).Number)
+	f.stop()
+	queue := `{"next":2,"items":[{"id":1,"job":"job","cause":"x"}]}`
+	require.NoError(t, os.WriteFile(f.dir+"/queue.json", []byte(queue), 0o600))
+
+	after := start(t, embedded.Options{Dir: f.dir})
+	fresh := after.trigger(t, "job", nil)
+	assert.Contains(t, fresh, "/queue/item/2/")
+	assert.Equal(t, int64(2), after.number(t, fresh), "the first is not built again")
+	assert.Equal(t, int64(1), after.number(t, "/queue/item/1/api/json"))
+}

@@ -6,12 +6,12 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"path"
 	"strconv"
 	"strings"
 
 	"github.com/beevik/etree"
 	"github.com/go-chi/chi/v5"
-	"github.com/go-chi/chi/v5/middleware"
 )
 
 // apiVersion is the Jenkins whose REST answers these are.
@@ -22,7 +22,7 @@ const bodyLimit = 8 << 20
 
 func (s *Server) routes() (http.Handler, error) {
 	r := chi.NewRouter()
-	r.Use(middleware.CleanPath, s.guarded, limitBody)
+	r.Use(cleanPath, s.guarded, limitBody)
 	r.NotFound(func(w http.ResponseWriter, _ *http.Request) { refuse(w, http.StatusNotFound, "") })
 	r.MethodNotAllowed(wrongMethod)
 	r.Get("/", s.page(rootPage))
@@ -77,6 +77,15 @@ func wrongMethod(w http.ResponseWriter, r *http.Request) {
 	refuse(w, http.StatusMethodNotAllowed, "")
 }
 
+// cleanPath lets a path match with slashes doubled or at its end: that is how
+// gojenkins writes many.
+func cleanPath(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		chi.RouteContext(r.Context()).RoutePath = path.Clean("/" + r.URL.EscapedPath())
+		next.ServeHTTP(w, r)
+	})
+}
+
 func limitBody(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		r.Body = http.MaxBytesReader(w, r.Body, bodyLimit)
@@ -100,9 +109,9 @@ func refuse(w http.ResponseWriter, code int, reason string) {
 // fail refuses what was wrong with the request, and owns up to all else.
 func fail(w http.ResponseWriter, err error) {
 	code := http.StatusBadRequest
-	var path *os.PathError
+	var file *os.PathError
 	var link *os.LinkError
-	if errors.As(err, &path) || errors.As(err, &link) {
+	if errors.As(err, &file) || errors.As(err, &link) {
 		code = http.StatusInternalServerError
 	}
 	refuse(w, code, err.Error())

@@ -48,7 +48,7 @@ func New(o Options) (*Client, error) {
 	if o.Timeout <= 0 {
 		o.Timeout = 30 * time.Second
 	}
-	web := &http.Client{Transport: newGuard(o), Timeout: o.Timeout, CheckRedirect: dontFollow}
+	web := &http.Client{Transport: newGuard(o), Timeout: o.Timeout}
 	return &Client{options: o, requester: newRequester(web, o)}, nil
 }
 
@@ -66,11 +66,6 @@ func checkURL(raw string) (string, error) {
 		return "", fmt.Errorf("jenkins url %q: want no ? and no #", raw)
 	}
 	return strings.TrimRight(raw, "/"), nil
-}
-
-// A redirect that is followed turns a POST into a GET and loses Location.
-func dontFollow(*http.Request, []*http.Request) error {
-	return http.ErrUseLastResponse
 }
 
 // Jenkins.Init is not called: it resets global loggers on every call.

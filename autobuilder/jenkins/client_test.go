@@ -285,7 +285,7 @@ func TestFindTakesTheOldestOfSeveral(t *testing.T) {
 			return
 		}
 		const actions = `"actions":[{},{"parameters":[{"name":"B","value":true},{"name":"AUTOBUILDER_ID","value":"x"}]}]`
-		_, _ = io.WriteString(w, `{"builds":[{"number":9,"building":true,"result":null,`+actions+`},{"number":7,"result":"SUCCESS","duration":1500,`+actions+`},{"number":6,"actions":[]}]}`)
+		_, _ = io.WriteString(w, `{"builds":[{"number":9,"building":true,"result":null,`+actions+`},{"number":7,"result":"SUCCESS","duration":1500,`+actions+`},{"number":8,"building":true,`+actions+`},{"number":6,"actions":[]}]}`)
 	})
 	run, err := client.Find(t.Context(), "job", "x")
 	require.NoError(t, err)

@@ -146,7 +146,8 @@ func judge(req *http.Request, response *http.Response) (*http.Response, error) {
 
 // Jenkins answers many a successful POST with a redirect to the page to look
 // at next. A redirect of a GET, or to the same path elsewhere, or to the login
-// page, comes from a proxy or says that nothing was done.
+// page, comes from a proxy or says that nothing was done. None is followed: a
+// POST would become a GET.
 func judgeRedirect(req *http.Request, response *http.Response) (*http.Response, error) {
 	discard(response)
 	to, err := response.Location()
