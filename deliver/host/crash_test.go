@@ -164,7 +164,9 @@ func TestFullDisk(t *testing.T) {
 	_, err = local.Receive(t.Context(), hosttest.Make(t, "v2", hosttest.File("big", strings.Repeat("x", 4<<20))).Record, unread{}, nil)
 	assert.Contains(t, hosttest.RequireKind(t, err, host.KindSpace).Message, "419")
 
-	for name, plain := range map[string][]byte{"one large file": holes(t, 1), "many small files": holes(t, 8)} {
+	for name, plain := range map[string][]byte{
+		"one large file": holes(t, 1), "some large files": holes(t, 8), "files smaller than a block": crumbs(t, 600),
+	} {
 		b := hosttest.Pack(t, "v3", plain)
 		_, err = local.Receive(t.Context(), b.Record, b.Reader(), nil)
 		known := hosttest.RequireKind(t, err, host.KindSpace)
@@ -186,6 +188,17 @@ func holes(t *testing.T, files int) []byte {
 		require.NoError(t, os.Truncate(path, 4<<20/int64(files)))
 	}
 	return runTar(t, "--sparse", "-C", dir, "-cf", "-", ".")
+}
+
+// crumbs is an archive that fits on the disk by its size, and does not by the
+// blocks that its files take.
+func crumbs(t *testing.T, files int) []byte {
+	t.Helper()
+	var items []hosttest.Item
+	for n := range files {
+		items = append(items, hosttest.File(fmt.Sprint("f", n), "x"))
+	}
+	return hosttest.Tar(t, items...)
 }
 
 // unread is a build that must not be read.

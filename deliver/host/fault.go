@@ -18,13 +18,15 @@ func (l *Local) wrap(doing string, err error) error {
 		return &Error{
 			Kind:    KindSpace,
 			Message: fmt.Sprintf("%s: %v", doing, err),
-			Hint:    "free space on the server, or keep fewer releases (KEEP_RELEASES)",
+			Hint:    spaceHint,
 		}
 	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
 		return l.denied(fmt.Sprintf("%s: %v", doing, err))
 	}
 	return fmt.Errorf("%s: %w", doing, err)
 }
+
+const spaceHint = "free space on the server, or keep fewer releases (KEEP_RELEASES)"
 
 func (l *Local) denied(message string) *Error {
 	return &Error{

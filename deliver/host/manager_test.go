@@ -336,7 +336,7 @@ func namesOrphanBeside(t *testing.T, m *managed) {
 	m.install(t, m.service.Name, "cd "+m.root+"/current; exec sleep 1000")
 	m.restart(t)
 	h := m.health()
-	h.Deadline = 6 * time.Second
+	h.Deadline = 4 * time.Second
 	_, err := m.check(t, h, "v2")
 	known := hosttest.RequireKind(t, err, host.KindOldRelease)
 	assert.Contains(t, known.Message, strconv.Itoa(pid))
@@ -388,7 +388,7 @@ func notRestarted(t *testing.T, m *managed) {
 	m.switchTo(t, "v2")
 	for _, port := range []int{m.port, 0} {
 		h := m.health()
-		h.Port, h.Deadline = port, 6*time.Second
+		h.Port, h.Deadline = port, 4*time.Second
 		_, err := m.check(t, h, "v2")
 		known := hosttest.RequireKind(t, err, host.KindOldRelease)
 		assert.Contains(t, known.Message, fmt.Sprintf("pid %d, which runs from releases/v1", before.PID))

@@ -123,7 +123,7 @@ func (l *Local) checkSpace(rec release.Record) error {
 		Kind: KindSpace,
 		Message: fmt.Sprintf("release %s needs %d bytes and %d inodes at %s, where %d bytes and %d inodes are free",
 			rec.ID, rec.Size, rec.Files, l.root, bytes, inodes),
-		Hint: "free space on the server, or keep fewer releases (KEEP_RELEASES)",
+		Hint: spaceHint,
 	}
 }
 

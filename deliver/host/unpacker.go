@@ -26,6 +26,8 @@ type unpacker struct {
 	plain   fs.FileMode            // mode of a directory that no entry speaks of
 	dirs    map[string]*tar.Header // what they say is set last
 	entries int64
+	needs   uint64 // bytes of all files; of a sparse one, more than the archive has
+	room    uint64 // bytes
 }
 
 func newUnpacker(dir string) (*unpacker, error) {
@@ -33,7 +35,15 @@ func newUnpacker(dir string) (*unpacker, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &unpacker{tree: newTree(), root: root, files: newWriters(root), umask: tarUmask(), plain: 0o777 &^ processUmask(), dirs: map[string]*tar.Header{}}, nil
+	room, _, err := free(dir)
+	if err != nil {
+		root.Close()
+		return nil, err
+	}
+	return &unpacker{
+		tree: newTree(), root: root, files: newWriters(root), dirs: map[string]*tar.Header{}, room: room,
+		umask: tarUmask(), plain: 0o777 &^ processUmask(),
+	}, nil
 }
 
 func (u *unpacker) close() {
@@ -76,6 +86,13 @@ func (u *unpacker) make(name string, k kind, header *tar.Header, content io.Read
 	}
 	if k == symlink {
 		return u.symlink(name, header)
+	}
+	if u.needs += uint64(header.Size); u.needs > u.room {
+		return &Error{
+			Kind:    KindSpace,
+			Message: fmt.Sprintf("no space left: the files up to %s need %d bytes, where %d are free", name, u.needs, u.room),
+			Hint:    spaceHint,
+		}
 	}
 	return u.files.write(name, u.mode(header), header, content)
 }

@@ -1,0 +1,251 @@
+package host
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+)
+
+// What the tools print was recorded from systemd 252, runit 2.1.2 and
+// supervisor 4.2.5.
+
+func show(lines ...string) string {
+	all := map[string]string{
+		"MainPID": "0", "Result": "success", "NRestarts": "0", "ExecMainStatus": "0", "LoadState": "loaded",
+		"ActiveState": "active", "SubState": "running", "NeedDaemonReload": "no",
+	}
+	for _, line := range lines {
+		name, value, _ := strings.Cut(line, "=")
+		all[name] = value
+	}
+	var out strings.Builder
+	for _, name := range []string{"MainPID", "Result", "NRestarts", "ExecMainStatus", "LoadState", "ActiveState", "SubState", "NeedDaemonReload"} {
+		out.WriteString(name + "=" + all[name] + "\n")
+	}
+	return out.String()
+}
+
+func TestParseShow(t *testing.T) {
+	t.Parallel()
+	is := func(known, running bool, pid, restarts int, detail string) sighting {
+		return sighting{restarts: restarts, ServiceState: ServiceState{
+			Manager: "systemd", Known: known, Running: running, PID: pid, Detail: detail,
+		}}
+	}
+	ended := func(s sighting) sighting { s.ended = s.Detail; return s }
+	failing := func(s sighting) sighting { s.failing = s.Detail; return s }
+	for name, c := range map[string]struct {
+		output string
+		want   sighting
+		reload bool
+	}{
+		"running":       {show("MainPID=72"), is(true, true, 72, 0, "active (running)"), false},
+		"restarted":     {show("MainPID=77", "NRestarts=1"), is(true, true, 77, 1, "active (running)"), false},
+		"changed":       {show("MainPID=77", "NeedDaemonReload=yes"), is(true, true, 77, 0, "active (running)"), true},
+		"reloading":     {show("MainPID=77", "ActiveState=reloading", "SubState=reload"), is(true, true, 77, 0, "reloading (reload)"), false},
+		"starting":      {show("MainPID=77", "ActiveState=activating", "SubState=start"), is(true, false, 77, 0, "activating (start)"), false},
+		"stopping":      {show("MainPID=77", "ActiveState=deactivating", "SubState=stop-sigterm"), is(true, false, 77, 0, "deactivating (stop-sigterm)"), false},
+		"oneshot":       {show("SubState=exited"), is(true, true, 0, 0, "active (exited)"), false},
+		"never started": {show("ActiveState=inactive", "SubState=dead"), ended(is(true, false, 0, 0, "inactive (dead)")), false},
+		"killed, to be started again": {
+			show("ActiveState=activating", "SubState=auto-restart", "Result=signal", "ExecMainStatus=9"),
+			failing(is(true, false, 0, 0, "activating (auto-restart), signal, exit status 9")), false,
+		},
+		"failed too often": {
+			show("ActiveState=failed", "SubState=failed", "Result=exit-code", "ExecMainStatus=3", "NRestarts=5"),
+			ended(is(true, false, 0, 5, "failed (failed), exit-code, exit status 3")), false,
+		},
+		"no such unit": {
+			show("LoadState=not-found", "ActiveState=inactive", "SubState=dead"),
+			sighting{ended: "not-found", ServiceState: ServiceState{Manager: "systemd", Detail: "not-found"}},
+			false,
+		},
+		"masked":  {show("LoadState=masked", "ActiveState=inactive", "SubState=dead"), ended(is(true, false, 0, 0, "inactive (dead)")), false},
+		"nothing": {"", is(false, false, 0, 0, ""), false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			got, reload := parseShow(c.output)
+			assert.Equal(t, c.want, got)
+			assert.Equal(t, c.reload, reload)
+		})
+	}
+}
+
+func TestParseSv(t *testing.T) {
+	t.Parallel()
+	for output, want := range map[string]sighting{
+		"run: /etc/service/app: (pid 986) 1s\n":                                                      {ServiceState: ServiceState{Running: true, PID: 986}},
+		"run: /etc/service/app: (pid 1089) 0s, want down, got TERM\n":                                {ServiceState: ServiceState{Running: true, PID: 1089}},
+		"run: /etc/service/app: (pid 7) 5s; run: log: (pid 9) 100s\n":                                {ServiceState: ServiceState{Running: true, PID: 7}},
+		"run: app: (pid 7) 5s, normally down\n":                                                      {ServiceState: ServiceState{Running: true, PID: 7}},
+		"finish: app: (pid 7) 0s\n":                                                                  {},
+		"down: app: 1s, normally up, want up\n":                                                      {failing: "down: app: 1s, normally up, want up"},
+		"down: app: 9s, normally up; run: log: (pid 9) 9s\n":                                         {ended: "down: app: 9s, normally up"},
+		"warning: /etc/service/app: unable to open supervise/ok: file does not exist\n":              {ended: "runsv does not run: warning: /etc/service/app: unable to open supervise/ok: file does not exist"},
+		"fail: /etc/service/app: runsv not running\n":                                                {ended: "runsv does not run: fail: /etc/service/app: runsv not running"},
+		"fail: /etc/service/app: unable to change to service directory: file does not exist\nmore\n": {ended: "runsv does not run: more"},
+	} {
+		t.Run(output, func(t *testing.T) {
+			t.Parallel()
+			got := parseSv(output)
+			assert.True(t, got.Known)
+			assert.Equal(t, "runit", got.Manager)
+			assert.Equal(t, want.Running, got.Running)
+			assert.Equal(t, want.PID, got.PID)
+			assert.Equal(t, want.ended, got.ended)
+			assert.Equal(t, want.failing, got.failing)
+		})
+	}
+}
+
+func TestParseStatus(t *testing.T) {
+	t.Parallel()
+	for output, want := range map[string]sighting{
+		"app                              RUNNING   pid 1378, uptime 0:00:02\n":                         {ServiceState: ServiceState{Known: true, Running: true, PID: 1378}},
+		"grp:0    RUNNING   pid 1386, uptime 1 day, 0:00:04\ngrp:1    RUNNING   pid 1390, uptime 0:1\n": {ServiceState: ServiceState{Known: true, Running: true, PID: 1386}},
+		"grp:0    RUNNING   pid 1386, uptime 0:00:04\ngrp:1    STARTING  \n":                            {ServiceState: ServiceState{Known: true, PID: 1386}},
+		"grp:0    RUNNING   pid 1386, uptime 0:00:04\ngrp:1    FATAL     can't find command\n":          {ServiceState: ServiceState{Known: true, PID: 1386}, ended: "grp:1 FATAL can't find command"},
+		"bad      BACKOFF   Exited too quickly (process log may have details)\n":                        {ServiceState: ServiceState{Known: true}, failing: "bad BACKOFF Exited too quickly (process log may have details)"},
+		"app      STOPPED   Nov 23 11:35 PM\n":                                                          {ServiceState: ServiceState{Known: true}, ended: "app STOPPED Nov 23 11:35 PM"},
+		"app      STOPPING  \n":                                                                         {ServiceState: ServiceState{Known: true}},
+		"app      EXITED    Nov 23 11:35 PM\n":                                                          {ServiceState: ServiceState{Known: true}, ended: "app EXITED Nov 23 11:35 PM"},
+		"nosuch: ERROR (no such process)\n":                                                             {},
+		"unix:///var/run/supervisor.sock no such file\n":                                                {},
+		"": {},
+	} {
+		t.Run(output, func(t *testing.T) {
+			t.Parallel()
+			got := parseStatus(output)
+			assert.Equal(t, want.Known, got.Known)
+			assert.Equal(t, want.Running, got.Running)
+			assert.Equal(t, want.PID, got.PID)
+			assert.Equal(t, want.ended, got.ended)
+			assert.Equal(t, want.failing, got.failing)
+		})
+	}
+}
+
+func TestChanged(t *testing.T) {
+	t.Parallel()
+	output := "app: changed\ngrp: changed\nnew: available\nold: disappeared\n"
+	for name, want := range map[string]bool{"app": true, "grp": true, "new": true, "old": false, "ap": false, "other": false} {
+		assert.Equal(t, want, changed(output, name), name)
+	}
+	assert.False(t, changed("No config updates to processes\n", "app"))
+}
+
+func TestRefusals(t *testing.T) {
+	t.Parallel()
+	for output, want := range map[string]bool{
+		"Failed to restart app.service: Access denied\n":                                                true,
+		"Failed to restart app.service: Interactive authentication required.\n":                         true,
+		"warning: /etc/service/app: unable to open supervise/ok: access denied\n":                       true,
+		"error: <class 'PermissionError'>, [Errno 13] Permission denied: file: /usr/lib/x.py line: 5\n": true,
+		"Job for app.service failed because the control process exited with error code.\n":              false,
+		"timeout: run: app: (pid 7) 9s, got TERM\n":                                                     false,
+	} {
+		assert.Equal(t, want, refused(output), output)
+	}
+	for output, want := range map[string]bool{
+		"sudo: a password is required\n": true,
+		"Sorry, user deploy is not allowed to execute '/usr/bin/systemctl restart app.service' as root on web1.\n": true,
+		"sudo: unable to resolve host vm: Temporary failure in name resolution\nJob for app.service failed\n":      false,
+	} {
+		assert.Equal(t, want, sudoRefused(output), output)
+	}
+}
+
+const socketTable = `  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
+   0: 0100007F:0BB8 00000000:0000 0A 00000000:00000000 00:00000000 00000000  1000        0 41234 1 0000000000000000 100 0 0 10 0
+   1: 0100007F:0BB8 0100007F:C350 01 00000000:00000000 00:00000000 00000000  1000        0 41299 1 0000000000000000 20 4 30 10 -1
+   2: 00000000:0016 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 22222 1 0000000000000000 100 0 0 10 0
+   3: 00000000:10BB 00000000:0000 0A
+`
+
+func TestParseSockets(t *testing.T) {
+	t.Parallel()
+	assert.Equal(t, []listener{{inode: "41234", uid: 1000}}, parseSockets([]byte(socketTable), 3000))
+	assert.Equal(t, []listener{{inode: "22222", uid: 0}}, parseSockets([]byte(socketTable), 22))
+	assert.Empty(t, parseSockets([]byte(socketTable), 0xBB))
+	assert.Empty(t, parseSockets(nil, 80))
+}
+
+func TestParseHistory(t *testing.T) {
+	t.Parallel()
+	entries := parseHistory([]byte("{\"release\":\"v1\"}\n{\"rele\n\nnull\n{}\n[]\n{\"release\":\"v2\",\"new\":1}\n{\"release\":\"v3\"}"))
+	var ids []string
+	for _, e := range entries {
+		ids = append(ids, e.Release)
+	}
+	assert.Equal(t, []string{"v1", "v2", "v3"}, ids)
+}
+
+func TestWatch(t *testing.T) {
+	t.Parallel()
+	type look struct{ pid, restarts int }
+	for name, c := range map[string]struct {
+		begun   watch
+		looks   []look
+		changes int
+	}{
+		"always the same":                {watch{}, []look{{7, 0}, {7, 0}, {7, 0}}, 0},
+		"restarted often, but long ago":  {watch{}, []look{{7, 9}, {7, 9}}, 0},
+		"another process":                {watch{}, []look{{7, 0}, {8, 0}}, 1},
+		"another process, and counted":   {watch{}, []look{{7, 0}, {8, 1}}, 1},
+		"counted twice between two":      {watch{}, []look{{7, 0}, {9, 2}}, 2},
+		"gone for a moment":              {watch{}, []look{{7, 0}, {0, 0}, {8, 0}}, 1},
+		"its process is found late":      {watch{}, []look{{0, 0}, {7, 0}}, 0},
+		"another one than after Restart": {watch{begun: true, pid: 6}, []look{{7, 1}, {8, 2}}, 2},
+		"the manager counts anew":        {watch{begun: true, pid: 7, restarts: 5}, []look{{7, 0}, {7, 1}}, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			for _, l := range c.looks {
+				c.begun.see(l.pid, l.restarts)
+			}
+			assert.Equal(t, c.changes, c.begun.changes)
+			assert.Equal(t, c.changes > 1, c.begun.looping())
+		})
+	}
+}
+
+func FuzzParsers(f *testing.F) {
+	for _, seed := range []string{
+		show("MainPID=1"), socketTable, "run: app: (pid 7) 5s", "app RUNNING pid 7, uptime 0:01", `{"release":"v1"}`, "a: changed",
+	} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, output string) {
+		seen, _ := parseShow(output)
+		assert.False(t, seen.ended != "" && seen.failing != "")
+		seen = parseSv(output)
+		assert.True(t, seen.Running || seen.PID == 0)
+		seen = parseStatus(output)
+		assert.False(t, seen.Running && !seen.Known)
+		for _, e := range parseHistory([]byte(output)) {
+			assert.NotEmpty(t, e.Release)
+		}
+		for _, s := range parseSockets([]byte(output), 3000) {
+			assert.NotEmpty(t, s.inode)
+		}
+		changed(output, "app")
+		lastLines(output, 3)
+	})
+}
+
+func FuzzEntryPath(f *testing.F) {
+	for _, seed := range []string{"a", "./a/", "../a", "/a", "a/../..", "a//b", "", ".", "...", "a\x00b"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, name string) {
+		path, err := entryPath(name)
+		if err != nil {
+			assert.Equal(t, KindUnsafe, asError(err).Kind)
+			return
+		}
+		assert.False(t, strings.HasPrefix(path, "/"))
+		assert.False(t, path == ".." || strings.HasPrefix(path, "../"), path)
+	})
+}
