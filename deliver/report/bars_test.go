@@ -121,9 +121,9 @@ func TestBars(t *testing.T) {
 
 func TestFramesFitTheTerminal(t *testing.T) {
 	t.Parallel()
-	for _, hosts := range [][]string{names(1, 3), long(7), {"ホスト-1", "ホスト-2"}, names(1, 300), long(900)} {
-		for _, width := range []int{10, 20, 40, 80, 133} {
-			for _, height := range []int{3, 15, 24, 100} {
+	for _, hosts := range [][]string{names(1, 3), long(7), {"ホスト-1", "ホスト-2"}, long(300)} {
+		for _, width := range []int{10, 20, 40, 80} {
+			for _, height := range []int{3, 15, 100} {
 				for _, frame := range drawn(t, width, height, hosts) {
 					lines := strings.Split(strings.TrimSuffix(frame, "\n"), "\n")
 					assert.LessOrEqual(t, len(lines), max(2, height-3), "%dx%d, %d hosts", width, height, len(hosts))
@@ -145,7 +145,7 @@ func drawn(t *testing.T, width, height int, hosts []string) (pictures []string) 
 		s := play(r)
 		for _, scene := range story(hosts) {
 			scene(s)
-			<-time.After(time.Second) // what was said stands above the first frame only
+			<-time.After(400 * time.Millisecond) // what was said stands above the first frame only
 		}
 		for _, text := range out.all() {
 			rest := frames.ReplaceAllString(text, "")

@@ -64,7 +64,7 @@ func TestEventsGoldenLine(t *testing.T) {
 		Time: time.Date(2026, 3, 4, 10, 0, 0, 0, time.UTC), Run: "d1", Kind: rollout.StepFailed,
 		Stage: "switch 1/2", Host: "h1", Step: "check", Took: 30, Error: "nothing answers",
 	})
-	assert.Equal(t, `{"time":"2026-03-04T10:00:00Z","run":"d1","kind":"step-failed","stage":"switch 1/2","host":"h1","step":"check","took":30,"error":"nothing answers"}`+"\n", out.String())
+	assert.JSONEq(t, `{"time":"2026-03-04T10:00:00Z","run":"d1","kind":"step-failed","stage":"switch 1/2","host":"h1","step":"check","took":30,"error":"nothing answers"}`, out.String())
 }
 
 func TestEventsStopAtTheFirstErrorOfWriting(t *testing.T) {

@@ -39,23 +39,23 @@ func (f *feed) add(e Event) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	e.Run, e.Time = f.run, time.Now()
-	if e.Kind == StepProgress && f.newer(e) {
+	if e.Kind == StepProgress && f.replaced(&e) {
 		return
 	}
 	f.queue = append(f.queue, &e)
 	f.signal()
 }
 
-// newer puts e in the place of the progress that still waits.
-func (f *feed) newer(e Event) bool {
+// replaced puts e in the place of the progress that still waits, if one does,
+// and otherwise remembers e as the one that waits.
+func (f *feed) replaced(e *Event) bool {
 	key := e.Host + "\n" + e.Step
-	if waiting := f.progress[key]; waiting != nil {
-		waiting.Done, waiting.Total = e.Done, e.Total
-		return true
+	waiting := f.progress[key]
+	if waiting == nil {
+		f.progress[key] = e
+		return false
 	}
-	f.progress[key] = &e
-	f.queue = append(f.queue, &e)
-	f.signal()
+	waiting.Done, waiting.Total = e.Done, e.Total
 	return true
 }
 

@@ -188,15 +188,6 @@ func (f *fleet) random(rng *rand.Rand, percent int) {
 	}
 }
 
-// results gives host → result.
-func results(out rollout.Outcome) map[string]rollout.HostResult {
-	all := map[string]rollout.HostResult{}
-	for _, h := range out.Hosts {
-		all[h.Host.String()] = h.Result
-	}
-	return all
-}
-
 func rolling(batch string) plan.Order {
 	sizes, err := plan.ParseSizes(batch)
 	if err != nil {
