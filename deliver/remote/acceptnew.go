@@ -33,7 +33,7 @@ func (k *hostKeys) accept(remote net.Addr, key ssh.PublicKey) error {
 	if err == nil {
 		return nil
 	}
-	if !knownhosts.IsHostUnknown(err) {
+	if !k.isUnknown(err) {
 		return k.refuse(err, key)
 	}
 	if err := appendLine(file, k.line(key)); err != nil {

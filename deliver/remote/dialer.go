@@ -33,6 +33,9 @@ func (d *dialer) connect(ctx context.Context, h inventory.Host, r route) (*conne
 	if err != nil {
 		return nil, err
 	}
+	if d.opts.KnownHosts != "" {
+		set.userKnownHosts = []string{d.opts.KnownHosts}
+	}
 	if r.hops != nil {
 		set.jumps, set.proxyCommand = r.hops, ""
 	}

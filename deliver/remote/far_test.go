@@ -2,10 +2,12 @@ package remote_test
 
 import (
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -113,8 +115,59 @@ func TestOlderHelpersGoButForTheTwoNewest(t *testing.T) {
 		require.NoError(t, os.Chtimes(path, when, when))
 	}
 	write(t, filepath.Join(dir, "notes"), "somebody's")
+	for i := range 12 {
+		write(t, filepath.Join(dir, fmt.Sprintf(".new-deliver-0-%d", i)), "left by a server that lost power")
+	}
 	look(t, c.dialAt(t, "h1", root))
-	assert.ElementsMatch(t, []string{"deliver-1111111111111111", "deliver-2222222222222222", nameOf(t, c.opts.Helper), "notes"}, helpers(t, root))
+	left := slices.DeleteFunc(helpers(t, root), func(name string) bool { return strings.HasPrefix(name, ".new-") })
+	assert.ElementsMatch(t, []string{"deliver-1111111111111111", "deliver-2222222222222222", nameOf(t, c.opts.Helper), "notes"}, left)
+	assert.LessOrEqual(t, len(helpers(t, root)), len(left)+8)
+}
+
+func TestAHelperThatIsCutOffOnTheWayLeavesNothing(t *testing.T) {
+	t.Parallel()
+	c, _, relay := relayed(t)
+	right := c.opts.Helper
+	large := binary([]byte(helperText(t, right) + noise(8<<20)))
+	open := large.Open
+	large.Open = func() (io.ReadCloser, error) {
+		whole, err := open()
+		return io.NopCloser(&cutReader{Reader: whole, after: 4 << 20, cut: relay.cut}), err
+	}
+	c.opts.Helper = func(string, string) (remote.Binary, error) { return large, nil }
+	root := t.TempDir()
+	_, err := c.dialAt(t, "h1", root).Look(t.Context(), host.Service{})
+	hosttest.RequireKind(t, err, host.KindUnreachable)
+	dir := filepath.Join(root, ".deliver", "bin")
+	require.Eventually(t, func() bool {
+		left, err := os.ReadDir(dir)
+		return err == nil && len(left) == 0
+	}, 20*time.Second, 10*time.Millisecond, "what was cut off is taken away")
+
+	c.opts.Helper = right
+	look(t, c.dialAt(t, "h1", root))
+}
+
+func TestAUserWithoutAShell(t *testing.T) {
+	t.Parallel()
+	if os.Getuid() != 0 {
+		lacking(t, "the right to log in as somebody else (root)")
+	}
+	c := newClient(t)
+	public := filepath.Join(t.TempDir(), "authorized_keys")
+	write(t, public, read(t, c.authorized))
+	for dir := filepath.Dir(public); dir != os.TempDir() && dir != "/"; dir = filepath.Dir(dir) {
+		require.NoError(t, os.Chmod(dir, 0o755))
+	}
+	require.NoError(t, os.Chmod(public, 0o644))
+	sshd := startSSHD(t, "h1", public)
+	c.know(t, sshd)
+	c.configure(t, reaches(sshd))
+	c.opts.User = "nobody" // whose shell is nologin
+	_, err := c.dial(t, "h1").Look(t.Context(), host.Service{})
+	e := hosttest.RequireKind(t, err, host.KindFailed)
+	assert.Contains(t, e.Message, "h1: the login runs no command")
+	assert.Contains(t, e.Message, "not available")
 }
 
 // tools is a PATH with nothing but the named programs.

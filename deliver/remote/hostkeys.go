@@ -1,6 +1,7 @@
 package remote
 
 import (
+	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
@@ -19,12 +20,11 @@ import (
 
 // hostKeys checks one host's key against its known_hosts files.
 type hostKeys struct {
-	name     string // of the host, for errors
-	address  string // as known_hosts knows it
-	set      *settings
-	policy   HostKeyPolicy
-	db       *knownhosts.HostKeyDB
-	accepted bool
+	name    string // of the host, for errors
+	address string // as known_hosts knows it
+	set     *settings
+	policy  HostKeyPolicy
+	db      *knownhosts.HostKeyDB
 }
 
 func newHostKeys(set *settings, policy HostKeyPolicy) (*hostKeys, error) {
@@ -63,24 +63,45 @@ func (k *hostKeys) load() error {
 }
 
 // algorithms asks the server for a key that can be compared with the known
-// ones. Other kinds come last, so that a server without the known kind shows as
-// changed. Certificates are asked for only where an authority is known.
+// ones, then for a certificate where an authority is known, whose own type says
+// nothing of the certificate's. Other types come last, so that a server without
+// the known one shows as changed.
 func (k *hostKeys) algorithms() []string {
-	supported := ssh.SupportedAlgorithms().HostKeys
 	var want []string
-	for _, algorithm := range k.db.HostKeyAlgorithms(k.address) {
-		if slices.Contains(supported, algorithm) {
-			want = append(want, algorithm)
+	authority := false
+	for _, known := range k.db.HostKeys(k.address) {
+		switch {
+		case known.Cert:
+			authority = true
+		case known.Type() == ssh.KeyAlgoRSA:
+			want = append(want, ssh.KeyAlgoRSASHA512, ssh.KeyAlgoRSASHA256)
+		default:
+			want = append(want, known.Type())
 		}
 	}
-	for _, algorithm := range []string{
-		ssh.KeyAlgoED25519, ssh.KeyAlgoECDSA256, ssh.KeyAlgoECDSA384, ssh.KeyAlgoECDSA521, ssh.KeyAlgoRSASHA512, ssh.KeyAlgoRSASHA256,
-	} {
-		if !slices.Contains(want, algorithm) {
-			want = append(want, algorithm)
+	if authority {
+		want = append(
+			want, ssh.CertAlgoED25519v01, ssh.CertAlgoECDSA256v01, ssh.CertAlgoECDSA384v01, ssh.CertAlgoECDSA521v01,
+			ssh.CertAlgoRSASHA512v01, ssh.CertAlgoRSASHA256v01,
+		)
+	}
+	want = append(
+		want, ssh.KeyAlgoED25519, ssh.KeyAlgoECDSA256, ssh.KeyAlgoECDSA384, ssh.KeyAlgoECDSA521,
+		ssh.KeyAlgoRSASHA512, ssh.KeyAlgoRSASHA256,
+	)
+	return supportedOnce(want)
+}
+
+// supportedOnce drops what the SSH library has not, or thinks unsafe, and repetitions.
+func supportedOnce(want []string) []string {
+	supported := ssh.SupportedAlgorithms().HostKeys
+	var list []string
+	for _, algorithm := range want {
+		if slices.Contains(supported, algorithm) && !slices.Contains(list, algorithm) {
+			list = append(list, algorithm)
 		}
 	}
-	return want
+	return list
 }
 
 // check is the ssh.HostKeyCallback.
@@ -92,10 +113,26 @@ func (k *hostKeys) check(_ string, remote net.Addr, key ssh.PublicKey) error {
 	switch {
 	case err == nil:
 		return nil
-	case knownhosts.IsHostUnknown(err) && k.policy == AcceptNew:
+	case k.isUnknown(err) && k.policy == AcceptNew:
 		return k.accept(remote, key)
 	}
 	return k.refuse(err, key)
+}
+
+// isUnknown says whether there is no key for the host; an authority for its
+// name is none.
+func (k *hostKeys) isUnknown(err error) bool {
+	var mismatch *xknownhosts.KeyError
+	return errors.As(err, &mismatch) && len(k.withoutAuthorities(mismatch.Want)) == 0
+}
+
+func (k *hostKeys) withoutAuthorities(known []xknownhosts.KnownKey) []xknownhosts.KnownKey {
+	authorities := k.db.HostKeys(k.address)
+	return slices.DeleteFunc(slices.Clone(known), func(line xknownhosts.KnownKey) bool {
+		return slices.ContainsFunc(authorities, func(key knownhosts.PublicKey) bool {
+			return key.Cert && bytes.Equal(key.Marshal(), line.Key.Marshal())
+		})
+	})
 }
 
 func (k *hostKeys) refuse(err error, key ssh.PublicKey) error {
@@ -104,10 +141,10 @@ func (k *hostKeys) refuse(err error, key ssh.PublicKey) error {
 	switch {
 	case errors.As(err, &revoked):
 		return k.revoked(revoked, key)
-	case errors.As(err, &mismatch) && len(mismatch.Want) > 0:
-		return k.changed(mismatch.Want, key)
-	case errors.As(err, &mismatch):
+	case k.isUnknown(err):
 		return k.unknown(key)
+	case errors.As(err, &mismatch):
+		return k.changed(k.withoutAuthorities(mismatch.Want), key)
 	default:
 		return k.badCertificate(err, key)
 	}

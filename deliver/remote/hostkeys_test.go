@@ -205,11 +205,12 @@ func TestHostKeyAliasIsTheNameInKnownHosts(t *testing.T) {
 	c.dial(t, "h1")
 }
 
-// signedServer has a certificate from an authority for the given names.
+// signedServer has a certificate from an authority for the given names. The
+// authority's key is of another type than the server's.
 func signedServer(t *testing.T, c *client, names string, more ...string) (s *sshd, authority string) {
 	t.Helper()
 	authority = filepath.Join(c.dir, "host_ca")
-	keygen(t, "-t", "ed25519", "-N", "", "-f", authority)
+	keygen(t, "-t", "ecdsa", "-N", "", "-f", authority)
 	key := filepath.Join(c.dir, "signed")
 	keygen(t, "-t", "ed25519", "-N", "", "-f", key)
 	keygen(t, append([]string{"-s", authority, "-I", "server one", "-h", "-n", names}, append(more, key+".pub")...)...)
@@ -229,6 +230,44 @@ func TestAnAuthoritysCertificateIsTrusted(t *testing.T) {
 			c.dial(t, "h1")
 		})
 	}
+}
+
+func TestAnAuthorityForAllDoesNotMakeAHostKnown(t *testing.T) {
+	t.Parallel()
+	c := newClient(t)
+	authority := filepath.Join(c.dir, "host_ca")
+	keygen(t, "-t", "ed25519", "-N", "", "-f", authority)
+	s := startSSHD(t, "h1", c.authorized)
+	c.configure(t, reaches(s))
+	known := "@cert-authority * " + publicKey(t, authority) + "\n"
+	write(t, c.known, known)
+	assert.Contains(t, c.refused(t, "h1", host.KindHostKey).Message, "not known")
+
+	c.opts.HostKeys = remote.AcceptNew
+	c.dial(t, "h1")
+	assert.Equal(t, fmt.Sprintf("%s[127.0.0.1]:%d %s\n", known, s.port, s.publicKey(t)), read(t, c.known))
+
+	other := filepath.Join(c.dir, "other")
+	keygen(t, "-t", "ed25519", "-N", "", "-f", other)
+	write(t, c.known, known+fmt.Sprintf("[127.0.0.1]:%d %s\n", s.port, publicKey(t, other)))
+	e := c.refused(t, "h1", host.KindHostKey)
+	assert.Contains(t, e.Message, "changed")
+	assert.Contains(t, e.Message, fingerprint(t, other))
+	assert.NotContains(t, e.Message, fingerprint(t, authority))
+}
+
+func TestAKnownHostWithACertificateOfAnotherAuthority(t *testing.T) {
+	t.Parallel()
+	c := newClient(t)
+	s, _ := signedServer(t, c, "127.0.0.1")
+	signed := filepath.Join(c.dir, "signed")
+	mine := filepath.Join(c.dir, "my_ca")
+	keygen(t, "-t", "ed25519", "-N", "", "-f", mine)
+	authority := "@cert-authority * " + publicKey(t, mine) + "\n"
+	write(t, c.known, authority)
+	assert.Contains(t, c.refused(t, "h1", host.KindHostKey).Message, "no authorities")
+	write(t, c.known, authority+fmt.Sprintf("[127.0.0.1]:%d %s\n", s.port, publicKey(t, signed)))
+	c.dial(t, "h1")
 }
 
 func TestACertificateThatDoesNotHoldIsRefused(t *testing.T) {

@@ -22,7 +22,7 @@ func openLine(ctx context.Context, set *settings, via *connection) (*line, error
 	case via != nil:
 		return via.lineTo(ctx, set.address())
 	case set.proxyCommand != "":
-		return runProxy(set.proxyCommand)
+		return runProxy(ctx, set.proxyCommand)
 	}
 	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", set.address())
 	if err != nil {

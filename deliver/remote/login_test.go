@@ -96,6 +96,80 @@ func TestLoginWithACertificate(t *testing.T) {
 	}
 }
 
+func TestACertificateThatNobodyTakes(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		args []string
+		says string
+	}{
+		"expired":           {[]string{"-n", me(t), "-V", "20200101:20200201"}, "ED25519"},
+		"for somebody else": {[]string{"-n", "carol"}, "(certificate)"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := newClient(t)
+			authority := filepath.Join(c.dir, "user_ca")
+			keygen(t, "-t", "ed25519", "-N", "", "-f", authority)
+			keygen(t, append([]string{"-s", authority, "-I", "deployer"}, append(test.args, c.key+".pub")...)...)
+			s := startSSHD(t, "h1", "none", "TrustedUserCAKeys "+authority+".pub")
+			c.know(t, s)
+			c.configure(t, reaches(s))
+			e := c.refused(t, "h1", host.KindAuth)
+			assert.Contains(t, e.Message, test.says)
+			assert.Contains(t, e.Message, c.key+"-cert.pub")
+		})
+	}
+}
+
+func TestACertificateWithoutItsKeyIsNamed(t *testing.T) {
+	t.Parallel()
+	c := newClient(t)
+	authority := filepath.Join(c.dir, "user_ca")
+	keygen(t, "-t", "ed25519", "-N", "", "-f", authority)
+	other := filepath.Join(c.dir, "other")
+	keygen(t, "-t", "ed25519", "-N", "", "-f", other)
+	keygen(t, "-s", authority, "-I", "deployer", "-n", me(t), other+".pub")
+	s := startSSHD(t, "h1", "none")
+	c.know(t, s)
+	for file, says := range map[string]string{
+		other + "-cert.pub":             "a certificate without its private key",
+		other + ".pub":                  "no certificate",
+		filepath.Join(c.dir, "nowhere"): "no such file",
+	} {
+		c.configure(t, reaches(s, "CertificateFile "+file))
+		e := c.refused(t, "h1", host.KindAuth)
+		assert.Contains(t, e.Message, file)
+		assert.Contains(t, e.Message, says)
+	}
+}
+
+func TestACertificateInTheAgent(t *testing.T) {
+	t.Parallel()
+	c := newClient(t)
+	authority := filepath.Join(c.dir, "user_ca")
+	keygen(t, "-t", "ed25519", "-N", "", "-f", authority)
+	keygen(t, "-s", authority, "-I", "deployer", "-n", me(t), c.key+".pub")
+	socket := agent(t, c.key) // ssh-add takes the certificate beside the key, too
+	s := startSSHD(t, "h1", "none", "TrustedUserCAKeys "+authority+".pub")
+	c.know(t, s)
+	c.key = filepath.Join(c.dir, "gone")
+	c.configure(t, reaches(s, "IdentityAgent "+socket))
+	c.dial(t, "h1")
+}
+
+func TestAPublicKeyAsIdentityFileChoosesTheAgentsKey(t *testing.T) {
+	t.Parallel()
+	c := newClient(t)
+	other := filepath.Join(c.dir, "other")
+	keygen(t, "-t", "ed25519", "-N", "", "-f", other)
+	socket := agent(t, other, c.key)
+	s := startSSHD(t, "h1", c.authorized, "MaxAuthTries 1")
+	c.know(t, s)
+	c.key += ".pub"
+	c.configure(t, reaches(s, "IdentityAgent "+socket, "IdentitiesOnly yes"))
+	c.dial(t, "h1")
+}
+
 func TestLoginWithTheAgent(t *testing.T) {
 	t.Parallel()
 	c := newClient(t)

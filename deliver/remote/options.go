@@ -29,6 +29,8 @@ type Options struct {
 	// ConfigFile is read instead of ~/.ssh/config and /etc/ssh/ssh_config,
 	// as `ssh -F` does.
 	ConfigFile string
+	// KnownHosts is read, and added to, instead of ssh_config's UserKnownHostsFile.
+	KnownHosts string
 	HostKeys   HostKeyPolicy
 	// ConnectTimeout covers TCP, handshake and login of each hop; zero leaves
 	// it to ssh_config, then to DefaultConnectTimeout.

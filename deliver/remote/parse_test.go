@@ -39,7 +39,6 @@ func TestParseJump(t *testing.T) {
 	t.Parallel()
 	for hop, want := range map[string]inventory.Host{
 		"bastion":                      {Name: "bastion"},
-		" bastion ":                    {Name: "bastion"},
 		"ops@bastion":                  {Name: "bastion", User: "ops"},
 		"ops@bastion:2222":             {Name: "bastion", User: "ops", Port: 2222},
 		"ssh://ops@bastion:2222":       {Name: "bastion", User: "ops", Port: 2222},
@@ -54,6 +53,9 @@ func TestParseJump(t *testing.T) {
 		require.NoError(t, err, hop)
 		assert.Equal(t, want, got, hop)
 	}
+	spaced, err := remote.ParseJump(" bastion ")
+	require.NoError(t, err)
+	assert.Equal(t, inventory.Host{Name: "bastion"}, spaced)
 	for _, hop := range []string{"", "@", "a:0", "a:99999", "a:b", "-oProxyCommand=x", "a b"} {
 		_, err := remote.ParseJump(hop)
 		require.ErrorContains(t, err, "jump host", "%q", hop)

@@ -1,6 +1,7 @@
 package remote
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"net"
@@ -14,9 +15,10 @@ import (
 
 // runProxy starts a ProxyCommand. The command and what it started end with
 // the line.
-func runProxy(command string) (*line, error) {
+func runProxy(ctx context.Context, command string) (*line, error) {
 	p := &proxy{stderr: &tail{}}
-	p.cmd = exec.Command("sh", "-c", "exec "+command)
+	// It lives as long as the line, which is longer than the dial.
+	p.cmd = exec.CommandContext(context.WithoutCancel(ctx), "sh", "-c", "exec "+command)
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	p.cmd.Stderr = p.stderr
 	p.cmd.WaitDelay = time.Second // something it left behind may hold its output

@@ -1,6 +1,7 @@
 package remote
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -12,17 +13,21 @@ import (
 	"deliver/host"
 )
 
-// patience is how long a server may turn connections away before it is
-// given up.
-const patience = 30 * time.Second
+// defaultPatience outlasts a jump host's MaxStartups, and a reboot not.
+const defaultPatience = 30 * time.Second
 
 // Ramp bounds how many handshakes are under way at once, so that neither a
 // jump host's MaxStartups nor this machine is run over.
-type Ramp struct{ slots *semaphore.Weighted }
+type Ramp struct {
+	// Patience is how long a server may turn connections away before it is
+	// given up; zero: 30 s.
+	Patience time.Duration
+	slots    *semaphore.Weighted
+}
 
 // NewRamp returns a Ramp of that many handshakes at once.
 func NewRamp(handshakes int) *Ramp {
-	return &Ramp{semaphore.NewWeighted(int64(max(handshakes, 1)))}
+	return &Ramp{slots: semaphore.NewWeighted(int64(max(handshakes, 1)))}
 }
 
 // turnedAway is a connection that the server ended before the handshake, as
@@ -51,7 +56,7 @@ func (r *Ramp) climb(ctx context.Context, name string, shake func() (*connection
 		InitialInterval: 100 * time.Millisecond, Multiplier: 1.6,
 		RandomizationFactor: 0.5, MaxInterval: 2 * time.Second,
 	}
-	c, err := backoff.Retry(ctx, operation, backoff.WithBackOff(pause), backoff.WithMaxElapsedTime(patience))
+	c, err := backoff.Retry(ctx, operation, backoff.WithBackOff(pause), backoff.WithMaxElapsedTime(cmp.Or(r.Patience, defaultPatience)))
 	if away := (turnedAway{}); errors.As(err, &away) {
 		return nil, neverGreeted(name, tries, away)
 	}

@@ -77,6 +77,32 @@ func TestAJumpHostIsCheckedAsAnyOther(t *testing.T) {
 	}
 }
 
+func TestAcceptNewRemembersJumpHostsToo(t *testing.T) {
+	t.Parallel()
+	c := newClient(t)
+	jump, target := startSSHD(t, "jump", c.authorized), startSSHD(t, "h1", c.authorized)
+	c.configure(t, reaches(jump), reaches(target, "ProxyJump jump"))
+	c.opts.HostKeys = remote.AcceptNew
+	c.dial(t, "h1")
+	for _, s := range []*sshd{jump, target} {
+		assert.Contains(t, read(t, c.known), fmt.Sprintf("[127.0.0.1]:%d %s\n", s.port, s.publicKey(t)))
+	}
+	c.opts.HostKeys = remote.Strict
+	c.dial(t, "h1")
+}
+
+func TestTheUserOfAServerIsNotThatOfItsJumpHost(t *testing.T) {
+	t.Parallel()
+	c := newClient(t)
+	jump, target := startSSHD(t, "jump", c.authorized), startSSHD(t, "h1", c.authorized)
+	c.know(t, jump)
+	c.know(t, target)
+	c.configure(t, reaches(jump), reaches(target, "ProxyJump jump"))
+	c.opts.User = "carol"
+	assert.Contains(t, c.refused(t, "h1", host.KindAuth).Message, "h1: login as carol refused")
+	assert.Equal(t, 1, jump.logged(t, "Accepted publickey for "+me(t)))
+}
+
 func TestBehindAJumpHost(t *testing.T) {
 	t.Parallel()
 	c := newClient(t)
@@ -107,7 +133,9 @@ func TestATunnelWhoseJumpHostStopsAnswering(t *testing.T) {
 	s := c.dial(t, "h1")
 	look(t, s)
 	jump.signalSessions(t, syscall.SIGSTOP)
-	_, err := s.Look(context.Background(), host.Service{})
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	_, err := s.Look(ctx, host.Service{})
 	require.ErrorContains(t, err, "no sign of life")
 	require.NoError(t, s.Close())
 }

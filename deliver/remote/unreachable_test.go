@@ -126,39 +126,84 @@ func TestAServerThatTurnsManyAwayGetsThemAllIn(t *testing.T) {
 	assert.Positive(t, sshd.logged(t, "past MaxStartups"), "nobody was turned away: this tested nothing")
 }
 
-func TestARampBoundsHandshakes(t *testing.T) {
+func TestAJumpHostThatTurnsManyAwayGetsThemAllIn(t *testing.T) {
+	t.Parallel()
+	c := newClient(t)
+	jump := startSSHD(t, "jump", c.authorized, "MaxStartups 1:100:1")
+	target := startSSHD(t, "h1", c.authorized, "MaxStartups 1:100:1")
+	c.know(t, jump)
+	c.know(t, target)
+	c.configure(t, reaches(jump), reaches(target, "ProxyJump jump"))
+	var all sync.WaitGroup
+	for range 6 {
+		all.Go(func() {
+			_, err := c.try(t, "h1")
+			assert.NoError(t, err)
+		})
+	}
+	all.Wait()
+	assert.Equal(t, 6, target.logged(t, "Accepted publickey"))
+}
+
+func TestAPortThatHangsUpIsGivenUp(t *testing.T) {
 	t.Parallel()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
-	var now, most atomic.Int32
 	t.Cleanup(func() { l.Close() })
+	var accepted atomic.Int32
 	go func() {
 		for {
 			conn, err := l.Accept()
 			if err != nil {
 				return
 			}
-			most.Store(max(most.Load(), now.Add(1)))
-			go func() {
-				_, _ = io.Copy(io.Discard, conn)
-				now.Add(-1)
-				conn.Close()
-			}()
+			accepted.Add(1)
+			_, _ = conn.Write([]byte("Not allowed at this time\r\n"))
+			conn.Close()
 		}
 	}()
 	c := newClient(t)
-	c.configure(t, fmt.Sprintf("Host h*\n  HostName 127.0.0.1\n  Port %d\n", l.Addr().(*net.TCPAddr).Port))
-	c.opts.ConnectTimeout = 200 * time.Millisecond
+	c.configure(t, fmt.Sprintf("Host h1\n  HostName 127.0.0.1\n  Port %s\n", portOf(l.Addr())))
+	c.opts.Ramp.Patience = 2 * time.Second
+	e := c.refused(t, "h1", host.KindUnreachable)
+	assert.Greater(t, accepted.Load(), int32(1))
+	assert.Contains(t, e.Message, fmt.Sprintf("closed the connection before the handshake, %d times", accepted.Load()))
+	assert.Contains(t, e.Hint, "MaxStartups")
+}
+
+func TestARampBoundsHandshakes(t *testing.T) {
+	t.Parallel()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	t.Cleanup(func() { l.Close() })
+	var accepted atomic.Int32
+	go func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			accepted.Add(1)
+			t.Cleanup(func() { conn.Close() })
+		}
+	}()
+	c := newClient(t)
+	c.configure(t, fmt.Sprintf("Host h*\n  HostName 127.0.0.1\n  Port %s\n", portOf(l.Addr())))
+	c.opts.ConnectTimeout = time.Hour
 	c.opts.Ramp = remote.NewRamp(2)
+	ctx, cancel := context.WithCancel(t.Context())
 	var all sync.WaitGroup
 	for i := range 6 {
 		all.Go(func() {
-			_, err := c.try(t, fmt.Sprintf("h%d", i))
-			assert.Error(t, err)
+			_, err := remote.Dial(ctx, inventory.Host{Name: fmt.Sprintf("h%d", i)}, host.Place{Root: "/srv/shop"}, c.opts)
+			assert.ErrorIs(t, err, context.Canceled)
 		})
 	}
+	require.Eventually(t, func() bool { return accepted.Load() == 2 }, 30*time.Second, time.Millisecond)
+	require.Never(t, func() bool { return accepted.Load() > 2 }, time.Second, 10*time.Millisecond)
+	cancel()
 	all.Wait()
-	assert.LessOrEqual(t, most.Load(), int32(3), "two, and one whose end was not seen yet")
+	assert.EqualValues(t, 2, accepted.Load(), "those that waited did not begin")
 }
 
 func TestAServerThatStopsAnsweringIsFound(t *testing.T) {
@@ -169,7 +214,9 @@ func TestAServerThatStopsAnsweringIsFound(t *testing.T) {
 	s := c.dial(t, "h1")
 	look(t, s)
 	sshd.signalSessions(t, syscall.SIGSTOP)
-	_, err := s.Look(context.Background(), host.Service{Manager: "none"}) // no deadline: the keep-alive finds it
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute) // the keep-alive finds it long before
+	defer cancel()
+	_, err := s.Look(ctx, host.Service{Manager: "none"})
 	e := hosttest.RequireKind(t, err, host.KindUnreachable)
 	assert.Contains(t, e.Message, "no sign of life")
 }
