@@ -36,10 +36,14 @@ func TestAReleaseIsBuiltOnceByTheEmbeddedJenkins(t *testing.T) {
 	_, text := v.get("/api/v1/ledger")
 	var fates []build.Fate
 	require.NoError(t, json.Unmarshal([]byte(text), &fates))
-	require.Len(t, fates, 2)
+	pushes := 0
 	for _, fate := range fates {
-		assert.Equal(t, b.ID, fate.Build)
+		if fate.Event == "push" {
+			pushes++
+			assert.Equal(t, b.ID, fate.Build)
+		}
 	}
+	assert.Equal(t, 2, pushes)
 	status, page := v.get("/")
 	assert.Equal(t, http.StatusOK, status)
 	assert.Contains(t, page, "v1.2.0")

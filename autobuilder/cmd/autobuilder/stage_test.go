@@ -166,11 +166,13 @@ type server struct {
 	done chan struct{} // closed when the log has ended
 }
 
-var listening = regexp.MustCompile(`msg=listening address=(\S+) jenkins=(\S+)`)
+var listening = regexp.MustCompile(`listening"?,?\W+address\W+([0-9.:]+)\W+jenkins\W+(http://[0-9.:]+)`)
 
-func (s *stage) serve() *server {
+func (s *stage) serve() *server { return s.serveWith("serve") }
+
+func (s *stage) serveWith(args ...string) *server {
 	s.t.Helper()
-	v := &server{stage: s, cmd: s.prepare("serve"), log: &bytes.Buffer{}, done: make(chan struct{})}
+	v := &server{stage: s, cmd: s.prepare(args...), log: &bytes.Buffer{}, done: make(chan struct{})}
 	stderr, err := v.cmd.StderrPipe()
 	require.NoError(s.t, err)
 	require.NoError(s.t, v.cmd.Start())
@@ -238,25 +240,36 @@ func exchange(t *testing.T, request *http.Request) (status int, text string) {
 }
 
 // tell sends what GitHub sends of a ref of the repository.
-func (v *server) tell(delivery, ref string) int {
+func (v *server) tell(id, ref string) int {
 	v.t.Helper()
+	status, _ := exchange(v.t, v.delivery(id, v.payload(ref)))
+	return status
+}
+
+// payload is a push of the ref as it is now.
+func (s *stage) payload(ref string) []byte {
+	s.t.Helper()
 	body, err := json.Marshal(map[string]any{
-		"ref": ref, "after": v.git("-C", v.repo, "rev-parse", ref),
+		"ref": ref, "after": s.git("-C", s.repo, "rev-parse", ref),
 		"repository":  map[string]string{"full_name": "acme/shop"},
-		"head_commit": map[string]string{"id": v.git("-C", v.repo, "rev-parse", ref+"^{commit}"), "message": "m"},
+		"head_commit": map[string]string{"id": s.git("-C", s.repo, "rev-parse", ref+"^{commit}"), "message": "m"},
 		"pusher":      map[string]string{"name": "ada"},
 	})
-	require.NoError(v.t, err)
+	require.NoError(s.t, err)
+	return body
+}
+
+// delivery is the signed request that brings the payload.
+func (v *server) delivery(id string, body []byte) *http.Request {
 	mac := hmac.New(sha256.New, []byte(secret))
 	mac.Write(body)
 	request, err := http.NewRequestWithContext(v.t.Context(), http.MethodPost, v.url+"/webhooks/github", bytes.NewReader(body))
-	require.NoError(v.t, err)
+	assert.NoError(v.t, err)
 	request.Header.Set("Content-Type", "application/json")
 	request.Header.Set("X-GitHub-Event", "push")
-	request.Header.Set("X-GitHub-Delivery", delivery)
+	request.Header.Set("X-GitHub-Delivery", id)
 	request.Header.Set("X-Hub-Signature-256", "sha256="+hex.EncodeToString(mac.Sum(nil)))
-	status, _ := exchange(v.t, request)
-	return status
+	return request
 }
 
 // builds are those in the ledger's file, oldest first.
