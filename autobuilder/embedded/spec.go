@@ -29,6 +29,7 @@ type spec struct {
 // is worse than none.
 type UnknownError struct{ Elements []string }
 
+// Error implements error.
 func (e *UnknownError) Error() string {
 	return "not known to the embedded jenkins: " + strings.Join(e.Elements, ", ")
 }

@@ -118,7 +118,7 @@ func (c *Client) send(call func() (*http.Response, error)) (header http.Header, 
 			header, err = nil, fmt.Errorf("gojenkins panicked: %v", p)
 		}
 	}()
-	response, err := call()
+	response, err := call() //nolint:bodyclose // gojenkins has read and closed it
 	if err != nil {
 		return nil, c.explain(err)
 	}

@@ -77,8 +77,8 @@ func TestEveryCallExplainsABadAnswer(t *testing.T) {
 		"broken":           {page(500, "<h1>Oops!</h1><p>A problem occurred"), "A problem occurred (status 500)", false},
 		"too many":         {page(429, ""), "status 429", false},
 		"a gateway's page": {page(502, "<title>502 Bad Gateway</title>"), "502 Bad Gateway (status 502)", false},
-		"to the login":     {http.RedirectHandler("/login?from=x", 302).ServeHTTP, "403", true},
-		"moved":            {http.RedirectHandler("https://ci.example/", 301).ServeHTTP, "redirects to https://ci.example/: set jenkins.url", false},
+		"to the login":     {http.RedirectHandler("/login?from=x", http.StatusFound).ServeHTTP, "403", true},
+		"moved":            {http.RedirectHandler("https://ci.example/", http.StatusMovedPermanently).ServeHTTP, "redirects to https://ci.example/: set jenkins.url", false},
 		"hung up on":       {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, "reach http://", false},
 		"with X-Error": {func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("X-Error", "the reason")

@@ -131,7 +131,7 @@ func judge(req *http.Request, response *http.Response) (*http.Response, error) {
 	case response.StatusCode >= 300 && response.StatusCode < 400:
 		return judgeRedirect(req, response)
 	case response.StatusCode >= 400:
-		return nil, newStatusError(req, response)
+		return nil, newStatusError(response)
 	case req.Method == http.MethodPost:
 		discard(response)
 		return answerLike(req, response), nil
@@ -152,7 +152,7 @@ func judgeRedirect(req *http.Request, response *http.Response) (*http.Response, 
 	discard(response)
 	to, err := response.Location()
 	if err != nil {
-		return nil, newStatusError(req, response)
+		return nil, newStatusError(response)
 	}
 	done := response.StatusCode == http.StatusFound || response.StatusCode == http.StatusSeeOther
 	if strings.HasSuffix(to.Path, "/login") {

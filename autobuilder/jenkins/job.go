@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"sort"
 
 	"autobuilder/build"
@@ -136,7 +135,7 @@ func versionOne(config []byte) []byte {
 }
 
 func orNoJob(err error) error {
-	if hasStatus(err, http.StatusNotFound) {
+	if isNotFound(err) {
 		return fmt.Errorf("%w, or the user may not see it", build.ErrNoJob)
 	}
 	return err

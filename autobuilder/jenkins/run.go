@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"net/url"
 	"strconv"
 	"time"
@@ -185,7 +184,7 @@ func (c *Client) Cancel(ctx context.Context, job, id string) error {
 	}
 	number := strconv.FormatInt(queued.ID, 10)
 	err = c.post(ctx, "/queue/cancelItem", url.Values{"id": {number}})
-	if hasStatus(err, http.StatusNotFound) { // what Hudson and old Jenkinses have instead
+	if isNotFound(err) { // what Hudson and old Jenkinses have instead
 		err = c.post(ctx, "/queue/item/"+number+"/cancelQueue", nil)
 	}
 	if err != nil {
@@ -195,7 +194,7 @@ func (c *Client) Cancel(ctx context.Context, job, id string) error {
 }
 
 func orNoRun(err error) error {
-	if hasStatus(err, http.StatusNotFound) {
+	if isNotFound(err) {
 		return build.ErrNoRun
 	}
 	return err

@@ -3,7 +3,6 @@ package jenkins
 import (
 	"context"
 	"fmt"
-	"net/http"
 
 	"autobuilder/build"
 )
@@ -46,7 +45,7 @@ func (c *Client) checkUser(ctx context.Context) error {
 	}
 	_, err := c.getJSON(ctx, "/me", "", &me)
 	switch {
-	case hasStatus(err, http.StatusNotFound), err == nil && (me.ID == "" || me.ID == "anonymous"):
+	case isNotFound(err), err == nil && (me.ID == "" || me.ID == "anonymous"):
 		return fmt.Errorf("log in: %w: %s does not accept user %s with this token", build.ErrRefused, c.options.URL, c.options.User)
 	case err != nil:
 		return fmt.Errorf("log in: %w", err)

@@ -47,7 +47,7 @@ func (e *redirectError) Error() string {
 
 var errNotJenkins = errors.New("a web page came instead of jenkins' api")
 
-func newStatusError(req *http.Request, response *http.Response) *statusError {
+func newStatusError(response *http.Response) *statusError {
 	page := discard(response)
 	reason := response.Header.Get("X-Error")
 	if reason == "" {
@@ -155,8 +155,8 @@ func (c *Client) explainNetwork(err error) error {
 	return fmt.Errorf("reach %s: %w", c.options.URL, err)
 }
 
-// hasStatus says whether Jenkins answered with this status.
-func hasStatus(err error, code int) bool {
+// isNotFound says whether Jenkins answered that there is no such thing.
+func isNotFound(err error) bool {
 	var status *statusError
-	return errors.As(err, &status) && status.code == code
+	return errors.As(err, &status) && status.code == http.StatusNotFound
 }

@@ -207,7 +207,9 @@ func TestDiffSeesWhatMatters(t *testing.T) {
 	t.Parallel()
 	want := render(t, "shop")
 	text := string(want[0].XML)
-	rotator := text[strings.Index(text, "<logRotator"):][:strings.Index(text[strings.Index(text, "<logRotator"):], "</logRotator>")+len("</logRotator>")]
+	_, rotator, _ := strings.Cut(text, "<logRotator")
+	rotator, _, _ = strings.Cut(rotator, "</logRotator>")
+	rotator = "<logRotator" + rotator + "</logRotator>"
 	strategy := strings.NewReplacer("<logRotator", "<jenkins.model.BuildDiscarderProperty><strategy", "</logRotator>", "</strategy></jenkins.model.BuildDiscarderProperty>").Replace(rotator)
 	for name, c := range map[string]struct {
 		edits []string
