@@ -16,6 +16,8 @@ import (
 	"deliver/inventory"
 	"deliver/plan"
 	"deliver/release"
+	"deliver/rollout"
+	"deliver/store"
 )
 
 // delivery makes a delivery of what was configured; which release, and where
@@ -32,6 +34,47 @@ func (e *environment) delivery(c *config.Config, action string) (*delivery.Deliv
 		Times: delivery.Times{Step: c.StepTimeout, Hook: c.HookTimeout},
 		Order: order, Limits: limits,
 	}, nil
+}
+
+// course is a delivery with all that stands around it.
+type course struct {
+	*environment
+	config   *config.Config
+	delivery *delivery.Delivery
+	store    *store.Store // nil: there is none
+	show     *display
+}
+
+// course finds out whatever can be wrong before a server is asked.
+func (e *environment) course(ctx context.Context, c *config.Config, action string) (*course, error) {
+	d, err := e.delivery(c, action)
+	if err != nil {
+		return nil, err
+	}
+	show, err := e.display(c, action)
+	if err != nil {
+		return nil, err
+	}
+	st, err := e.store(ctx, c.Settings)
+	if err != nil {
+		return nil, err
+	}
+	return &course{environment: e, config: c, delivery: d, store: st, show: show}, nil
+}
+
+// run takes the release to the fleet, and makes it what new servers install
+// if that went well.
+func (c *course) run(ctx context.Context) error {
+	c.show.follow(c.delivery)
+	out := c.delivery.Deliver(ctx)
+	var promoted error
+	if went := out.Result; went == rollout.OK || went == rollout.Partial {
+		c.rememberFleet(c.config)
+		if c.store != nil {
+			promoted = c.promote(ctx, c.store, c.delivery.Record, c.delivery.Action)
+		}
+	}
+	return c.show.end(out, promoted)
 }
 
 // needHosts refuses a delivery to nobody. A list that nobody set is a mistake

@@ -8,6 +8,7 @@ import (
 	"os"
 
 	"deliver/config"
+	"deliver/delivery"
 	"deliver/host"
 	"deliver/release"
 	"deliver/report"
@@ -28,8 +29,9 @@ type display struct {
 // words are how an action is called before and after.
 type words struct{ doing, done string }
 
-func (e *environment) display(c *config.Config, rec release.Record, say words) (*display, error) {
-	d := &display{env: e, record: rec, redact: report.NewRedactor(secrets(c)...)}
+func (e *environment) display(c *config.Config, action string) (*display, error) {
+	d := &display{env: e, redact: report.NewRedactor(secrets(c)...)}
+	say := sayingOf(action)
 	options := report.Options{
 		Out: e.stderr, Compact: e.output.compact, Verbose: e.output.verbose || e.output.debug,
 		App: c.App, Strategy: c.Strategy, Doing: say.doing, Done: say.done, Hint: hintOf, Redact: d.redact,
@@ -62,6 +64,11 @@ func secrets(c *config.Config) []string {
 		}
 	}
 	return all
+}
+
+// follow shows a delivery from now on.
+func (d *display) follow(way *delivery.Delivery) {
+	d.record, way.Listen = way.Record, d.listen
 }
 
 func (d *display) listen(e rollout.Event) {
@@ -126,8 +133,8 @@ func hintOf(err error) string {
 // sayingOf are the words for an action.
 func sayingOf(action string) words {
 	says := map[string]words{
-		"rollback": {"ROLLING BACK", "ROLLED BACK"},
-		"install":  {"INSTALLING", "INSTALLED"},
+		delivery.Rollback: {"ROLLING BACK", "ROLLED BACK"},
+		delivery.Install:  {"INSTALLING", "INSTALLED"},
 	}[action]
 	return words{cmp.Or(says.doing, "DELIVERING"), cmp.Or(says.done, "DELIVERED")}
 }

@@ -50,20 +50,21 @@ func (e *environment) install(ctx context.Context, id string) error {
 	if err != nil {
 		return err
 	}
-	st, err := e.store(ctx, c.Settings)
+	course, err := e.course(ctx, c, delivery.Install)
 	if err != nil {
 		return err
 	}
-	rec, err := e.newest(ctx, st, id)
+	rec, err := e.newest(ctx, course.store, id)
 	if err != nil {
 		return err
 	}
-	d, err := e.delivery(c, delivery.Install)
-	if err != nil {
+	d := course.delivery
+	d.Record, d.Package = rec, func(ctx context.Context) (*delivery.Build, error) { return fetch(ctx, course.store, rec.ID) }
+	if err := toThisMachine(c, d); err != nil {
 		return err
 	}
-	d.Record, d.Package = rec, func(ctx context.Context) (*delivery.Build, error) { return fetch(ctx, st, rec.ID) }
-	return e.deliverHere(ctx, c, d)
+	course.show.follow(d)
+	return course.show.end(d.Deliver(ctx), nil)
 }
 
 // installSettings are the settings; without a name, the app is called as its job.
@@ -114,8 +115,8 @@ func find(ctx context.Context, st *store.Store, id string) (release.Record, erro
 	return st.Record(ctx, id)
 }
 
-// deliverHere is a delivery to a fleet of one, this machine.
-func (e *environment) deliverHere(ctx context.Context, c *config.Config, d *delivery.Delivery) error {
+// toThisMachine makes it a delivery to a fleet of one.
+func toThisMachine(c *config.Config, d *delivery.Delivery) error {
 	name, err := os.Hostname()
 	if err != nil {
 		return fmt.Errorf("install: %w", err)
@@ -124,10 +125,5 @@ func (e *environment) deliverHere(ctx context.Context, c *config.Config, d *deli
 	d.Hooks = delivery.Hooks{} // they are for where deliver is started, beside the balancer
 	d.Open = func(context.Context, inventory.Host) (host.Server, error) { return host.NewLocal(d.App.Place) }
 	d.App.Bare = !c.Value("SERVICE").Given && !c.Value("SUPERVISOR").Given && !c.Value("RESTART_CMD").Given
-	display, err := e.display(c, d.Record, sayingOf(d.Action))
-	if err != nil {
-		return err
-	}
-	d.Listen = display.listen
-	return display.end(d.Deliver(ctx), nil)
+	return nil
 }

@@ -7,8 +7,6 @@ import (
 
 	"deliver/config"
 	"deliver/delivery"
-	"deliver/rollout"
-	"deliver/store"
 )
 
 func pushCommand(e *environment) *cli.Command {
@@ -33,11 +31,7 @@ func (e *environment) push(ctx context.Context) error {
 	if err := e.needFleet(c); err != nil {
 		return err
 	}
-	d, err := e.delivery(c, delivery.Push)
-	if err != nil {
-		return err
-	}
-	st, err := e.store(ctx, c.Settings)
+	course, err := e.course(ctx, c, delivery.Push)
 	if err != nil {
 		return err
 	}
@@ -46,30 +40,12 @@ func (e *environment) push(ctx context.Context) error {
 		return err
 	}
 	defer b.Close()
-	d.Record, d.Package = b.Record, func(context.Context) (*delivery.Build, error) { return b, nil }
-	if st != nil {
-		if _, err := e.publish(ctx, st, b); err != nil {
+	course.delivery.Record = b.Record
+	course.delivery.Package = func(context.Context) (*delivery.Build, error) { return b, nil }
+	if course.store != nil {
+		if _, err := e.publish(ctx, course.store, b); err != nil {
 			return err
 		}
 	}
-	return e.deliver(ctx, c, d, st)
-}
-
-// deliver takes a release to the fleet, and makes it what new servers install
-// if that went well.
-func (e *environment) deliver(ctx context.Context, c *config.Config, d *delivery.Delivery, st *store.Store) error {
-	display, err := e.display(c, d.Record, sayingOf(d.Action))
-	if err != nil {
-		return err
-	}
-	d.Listen = display.listen
-	out := d.Deliver(ctx)
-	var promoted error
-	if went := out.Result; went == rollout.OK || went == rollout.Partial {
-		e.rememberFleet(c)
-		if st != nil {
-			promoted = e.promote(ctx, st, d.Record, d.Action)
-		}
-	}
-	return display.end(out, promoted)
+	return course.run(ctx)
 }

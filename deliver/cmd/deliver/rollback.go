@@ -32,21 +32,19 @@ func (e *environment) rollback(ctx context.Context, to string) error {
 	if err := needHosts(c); err != nil {
 		return err
 	}
-	d, err := e.delivery(c, delivery.Rollback)
+	course, err := e.course(ctx, c, delivery.Rollback)
 	if err != nil {
 		return err
 	}
-	st, err := e.store(ctx, c.Settings)
+	rec, err := earlier(ctx, c, course.store, to)
 	if err != nil {
 		return err
 	}
-	if d.Record, err = earlier(ctx, c, st, to); err != nil {
-		return err
+	course.delivery.Record = rec
+	if course.store != nil {
+		course.delivery.Package = func(ctx context.Context) (*delivery.Build, error) { return fetch(ctx, course.store, rec.ID) }
 	}
-	if st != nil {
-		d.Package = func(ctx context.Context) (*delivery.Build, error) { return fetch(ctx, st, d.Record.ID) }
-	}
-	return e.deliver(ctx, c, d, st)
+	return course.run(ctx)
 }
 
 // earlier is the record of the release to go back to.

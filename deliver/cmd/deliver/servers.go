@@ -19,6 +19,7 @@ func opener(s config.Settings) func(context.Context, inventory.Host) (host.Serve
 	options := remote.Options{
 		User:           s.AppUser,
 		ConfigFile:     s.SSHConfig,
+		KnownHosts:     s.KnownHosts,
 		HostKeys:       remote.HostKeyPolicy(s.HostKey),
 		ConnectTimeout: s.SSHTimeout,
 		Ramp:           remote.NewRamp(remote.DefaultHandshakes),
