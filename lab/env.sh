@@ -10,9 +10,11 @@ LAB_NAME=dlv${LAB_NET//./}          # prefix of namespaces and interfaces
 GATEWAY=$LAB_NET.254                # this machine, as the servers see it
 BALANCER_PORT=${BALANCER_PORT:-18087}
 STORE_PORT=${STORE_PORT:-18088}
+APP_PORTS=${APP_PORTS:-13000} # of servers on loopback: their apps at 13001…,
+SSH_PORTS=${SSH_PORTS:-14000} # and their sshd's at 14001…
 PAGE_PORT=${PAGE_PORT:-18089}
 JENKINS_PORT=${JENKINS_PORT:-18090}
-export LAB LAB_NET BALANCER_PORT STORE_PORT PAGE_PORT JENKINS_PORT
+export LAB LAB_NET APP_PORTS SSH_PORTS BALANCER_PORT STORE_PORT PAGE_PORT JENKINS_PORT
 PATH=${LAB_BIN:-$CHECKOUT/bin}:$CACHE/bin:$PATH
 
 say() { printf '%s\n' "$*"; }
@@ -85,15 +87,30 @@ kind() {
     echo "$LAB_KIND"
   elif [ -s "$LAB/kind" ]; then
     cat "$LAB/kind"
-  elif [ "$(id -u)" = 0 ] && unshare -n -m true 2>/dev/null && command -v systemd-nspawn >/dev/null; then
+  elif [ -z "$(no_namespaces)" ]; then
     echo namespaces
   else
     echo loopback
   fi
 }
 
+# no_namespaces: why there are none; nothing if there can be.
+no_namespaces() {
+  if [ "${LAB_KIND:-}" = loopback ]; then
+    echo 'LAB_KIND asks for none'
+  elif [ "$(id -u)" != 0 ]; then
+    echo 'not root'
+  elif ! command -v systemd-nspawn >/dev/null; then
+    echo 'no systemd-nspawn'
+  elif ! unshare -n -m sh -c 'mount -t tmpfs lab /mnt && mkdir /mnt/1 /mnt/2 /mnt/3 &&
+      mount -t overlay lab -o lowerdir=/usr,upperdir=/mnt/1,workdir=/mnt/2 /mnt/3' 2>/dev/null; then
+    echo 'namespaces or overlay mounts are not allowed'
+  fi
+}
+
 # address HOST, app_port HOST: where its app listens.
 address() { if [ "$(kind)" = namespaces ]; then echo "$LAB_NET.${1#h}"; else echo 127.0.0.1; fi; }
-app_port() { if [ "$(kind)" = namespaces ]; then echo 3000; else echo $((13000 + ${1#h})); fi; }
+app_port() { if [ "$(kind)" = namespaces ]; then echo 3000; else echo $((APP_PORTS + ${1#h})); fi; }
+ssh_port() { echo $((SSH_PORTS + $1)); }
 
 if [ "$(kind)" = namespaces ]; then STORE_ADDRESS=$GATEWAY:$STORE_PORT; else STORE_ADDRESS=127.0.0.1:$STORE_PORT; fi
