@@ -9,7 +9,7 @@ import (
 
 // Check waits until the app is healthy in release id, or says by its Kind why not.
 func (l *Local) Check(ctx context.Context, health Health, service Service, id string) (Checked, error) {
-	if _, err := l.find(id); err != nil {
+	if err := l.require(id); err != nil {
 		return Checked{}, err
 	}
 	health = health.withDefaults()
@@ -77,7 +77,7 @@ func (c *checkup) run(ctx context.Context) (Checked, error) {
 	defer again.Stop()
 	var wrong error
 	for {
-		err, final := c.once(deadline)
+		final, err := c.once(deadline)
 		c.checked.Took = time.Since(start)
 		if final || (err == nil && c.good >= c.needed()) {
 			return c.checked, err
@@ -103,27 +103,27 @@ func (c *checkup) needed() int {
 }
 
 // once looks and asks once. What is final does not get better by waiting.
-func (c *checkup) once(ctx context.Context) (err error, final bool) {
-	if err, final := c.lookAtService(ctx); err != nil {
+func (c *checkup) once(ctx context.Context) (final bool, err error) {
+	if final, err := c.lookAtService(ctx); err != nil {
 		c.good = 0
-		return err, final
+		return final, err
 	}
 	if err := c.ask(ctx); err != nil {
 		c.good = 0
-		return err, false
+		return false, err
 	}
 	proof, err := c.prove()
 	if err != nil {
 		c.good = 0
-		return err, false
+		return false, err
 	}
 	c.checked.PID, c.checked.Proven, c.checked.Detail = proof.pid, proof.proven, proof.detail
 	if !c.managed && c.watch.see(proof.pid, 0) {
 		c.good = 0
-		return c.crashLoop("another process answers each time"), c.watch.looping()
+		return c.watch.looping(), c.crashLoop("another process answers each time")
 	}
 	c.good++
-	return nil, false
+	return false, nil
 }
 
 func (c *checkup) ask(ctx context.Context) error {
@@ -140,27 +140,27 @@ func (c *checkup) ask(ctx context.Context) error {
 }
 
 // lookAtService sees whether the service ended or was started anew.
-func (c *checkup) lookAtService(ctx context.Context) (err error, final bool) {
+func (c *checkup) lookAtService(ctx context.Context) (final bool, err error) {
 	if !c.managed {
-		return nil, false
+		return false, nil
 	}
 	seen, err := c.manager.look(ctx, c.service.Name)
 	if err != nil {
-		return err, false
+		return false, err
 	}
 	c.seen = seen
 	changed := c.watch.see(seen.PID, seen.restarts)
 	switch {
 	case seen.ended != "":
-		return c.rootCause(ctx, c.notRunning(seen.ended)), true
+		return true, c.rootCause(ctx, c.notRunning(seen.ended))
 	case seen.failing != "":
-		return c.rootCause(ctx, c.crashLoop(seen.failing)), true
+		return true, c.rootCause(ctx, c.crashLoop(seen.failing))
 	case changed && c.watch.looping():
-		return c.rootCause(ctx, c.crashLoop(seen.Detail)), true
+		return true, c.rootCause(ctx, c.crashLoop(seen.Detail))
 	case changed:
 		c.good = 0
 	}
-	return nil, false
+	return false, nil
 }
 
 // rootCause prefers the orphan that holds the port to the service that

@@ -11,7 +11,7 @@ import (
 
 // Hook runs the executable .deliver/hooks/NAME of release id, if there is one.
 func (l *Local) Hook(ctx context.Context, name, id string, env map[string]string) (string, error) {
-	if _, err := l.find(id); err != nil {
+	if err := l.require(id); err != nil {
 		return "", err
 	}
 	if checkID(name) != nil {

@@ -1,6 +1,7 @@
 package host
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"os/exec"
@@ -143,7 +144,9 @@ func homeOf(name string) (string, error) {
 		return u.HomeDir, nil
 	}
 	// A static binary reads only /etc/passwd; getent also knows LDAP and the like.
-	out, getentErr := exec.Command("getent", "passwd", "--", name).Output()
+	ctx, cancel := context.WithTimeout(context.Background(), settleTime)
+	defer cancel()
+	out, getentErr := exec.CommandContext(ctx, "getent", "passwd", "--", name).Output()
 	fields := strings.Split(strings.TrimSpace(string(out)), ":")
 	if getentErr != nil || len(fields) < 7 {
 		return "", err

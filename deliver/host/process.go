@@ -161,9 +161,3 @@ func (p process) stat() []string {
 	}
 	return strings.Fields(string(line[bytes.LastIndexByte(line, ')')+1:]))
 }
-
-// running says whether there is such a process.
-func (p process) running() bool {
-	_, err := os.Stat(p.path("stat"))
-	return err == nil
-}

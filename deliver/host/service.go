@@ -158,5 +158,5 @@ func (l *Local) runRestart(ctx context.Context, command string) error {
 	}
 }
 
-// settleTime bounds what is asked after the work is done.
+// settleTime bounds what is asked on the side.
 const settleTime = 5 * time.Second

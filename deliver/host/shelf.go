@@ -61,17 +61,16 @@ func (l *Local) shelved(id string) (shelved, bool) {
 	return s, true
 }
 
-// find is shelved with an error for those who need the release.
-func (l *Local) find(id string) (shelved, error) {
-	s, ok := l.shelved(id)
-	if !ok {
-		return s, &Error{
-			Kind:    KindMissing,
-			Message: fmt.Sprintf("release %s is not complete in %s", id, l.releases()),
-			Hint:    "send it again",
-		}
+// require is shelved for those who cannot do without the release.
+func (l *Local) require(id string) error {
+	if _, ok := l.shelved(id); ok {
+		return nil
 	}
-	return s, nil
+	return &Error{
+		Kind:    KindMissing,
+		Message: fmt.Sprintf("release %s is not complete in %s", id, l.releases()),
+		Hint:    "send it again",
+	}
 }
 
 func (l *Local) writeRecord(rec release.Record) error {

@@ -11,7 +11,7 @@ import (
 // Switch points `current` to the release id; an empty id takes it away.
 func (l *Local) Switch(ctx context.Context, id string) (Switched, error) {
 	if id != "" {
-		if _, err := l.find(id); err != nil {
+		if err := l.require(id); err != nil {
 			return Switched{}, err
 		}
 	}
@@ -44,7 +44,7 @@ func (l *Local) pointTo(id string) (Switched, error) {
 
 // link replaces `current` in one step: there is no moment without it.
 func (l *Local) link(id string) error {
-	if _, err := l.find(id); err != nil { // again, now that nobody prunes
+	if err := l.require(id); err != nil { // again, now that nobody prunes
 		return err
 	}
 	next := l.state("current.next")

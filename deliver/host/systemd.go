@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 )
@@ -78,8 +79,10 @@ func (systemd) tool() (tool, error) {
 	return findTool("systemctl", "")
 }
 
+// unitName is the whole name of a unit; one without a type is a service.
 func unitName(name string) string {
-	if strings.Contains(name, ".") {
+	switch filepath.Ext(name) {
+	case ".service", ".socket", ".target", ".timer", ".path", ".slice", ".scope":
 		return name
 	}
 	return name + ".service"
