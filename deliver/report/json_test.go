@@ -72,6 +72,26 @@ func TestEventsStopAtTheFirstErrorOfWriting(t *testing.T) {
 	events := report.NewEvents(brokenPipe{}, report.Redactor{})
 	good(events)
 	assert.EqualError(t, events.Err(), "broken pipe")
+
+	once := &brokenOnce{}
+	events = report.NewEvents(once, report.Redactor{})
+	good(events)
+	assert.EqualError(t, events.Err(), "no space left")
+	assert.Empty(t, once.all(), "a stream with a hole is worse than one that ends")
+}
+
+// brokenOnce fails to write the first text.
+type brokenOnce struct {
+	paper
+	failed bool
+}
+
+func (b *brokenOnce) Write(text []byte) (int, error) {
+	if !b.failed {
+		b.failed = true
+		return 0, errors.New("no space left")
+	}
+	return b.paper.Write(text)
 }
 
 func TestExitCode(t *testing.T) {

@@ -97,3 +97,16 @@ func TestASecretCutOutOfSequencesIsStillOne(t *testing.T) {
 	assert.NotContains(t, out.String(), "hunter2")
 	assert.True(t, bytes.Contains([]byte(out.String()), []byte("[secret]")))
 }
+
+func TestASecretCutOutOfSequencesIsNotDrawn(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		out := &paper{}
+		r := report.New(report.Options{Out: out, Bars: true, Redact: report.NewRedactor("hunter2")})
+		play(r).start("h1").enter("switch", "h1").fail("check", "hun\x1b[0mter2", "h1")
+		<-time.After(time.Second)
+		r.Finish(outcome(rollout.OK, nil))
+		assert.NotContains(t, out.String(), "hunter2")
+		assert.Contains(t, out.String(), "FAILED   check: [secret]")
+	})
+}
