@@ -6,9 +6,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
+	"strings"
 	"testing"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
 
@@ -87,4 +90,64 @@ func freePort(t *testing.T) int {
 			return port
 		}
 	}
+}
+
+func TestLabHudsonSaysWhatIsWrong(t *testing.T) {
+	t.Parallel()
+	script, err := filepath.Abs("../../lab/hudson")
+	require.NoError(t, err)
+	empty := t.TempDir()
+	busy, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, busy.Close()) })
+	taken := strconv.Itoa(busy.Addr().(*net.TCPAddr).Port)
+
+	for name, c := range map[string]struct {
+		args string
+		path string
+		code int
+		want string
+	}{
+		"nothing":              {"", "", 2, "usage: hudson start"},
+		"no state":             {"start --port 1", "", 2, "usage"},
+		"no port":              {"start --state " + empty, "", 2, "usage"},
+		"a port of letters":    {"start --port x --state " + empty, "", 2, "usage"},
+		"an unknown flag":      {"start --prot 1 --state " + empty, "", 2, "usage"},
+		"a flag without value": {"stop --state", "", 2, "usage"},
+		"an unknown command":   {"restart --state " + empty, "", 2, "usage"},
+		"no password":          {"start --port 1 --user ci --state " + empty, "", 1, "needs a readable --password-file"},
+		"a user with a quote":  {"start --port 1 --user c'i --state " + empty, "", 1, "only letters, digits"},
+		"no java":              {"start --port 1 --state " + empty, toolsBut(t, "java", "javac"), 1, "missing on this machine: java javac"},
+		"a taken port":         {"start --port " + taken + " --state " + empty, "", 1, "port " + taken + " is taken"},
+		"a stop of nothing":    {"stop --state " + empty, "", 0, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if name == "a taken port" {
+				needHudson(t)
+			}
+			cmd := exec.Command(script, strings.Fields(c.args)...)
+			if c.path != "" {
+				cmd.Env = []string{"HOME=" + os.Getenv("HOME"), "PATH=" + c.path}
+			}
+			output, _ := cmd.CombinedOutput()
+			assert.Equal(t, c.code, cmd.ProcessState.ExitCode(), string(output))
+			assert.Contains(t, string(output), c.want)
+		})
+	}
+}
+
+// toolsBut is a PATH with what the script uses, and without some of it.
+func toolsBut(t *testing.T, missing ...string) string {
+	t.Helper()
+	dir := t.TempDir()
+	for _, tool := range []string{"bash", "curl", "jar", "java", "javac", "mvn", "setsid", "sha256sum"} {
+		if slices.Contains(missing, tool) {
+			continue
+		}
+		require.NoError(t, os.WriteFile(filepath.Join(dir, tool), []byte("#!/bin/sh\n"), 0o700))
+	}
+	require.NoError(t, os.Remove(filepath.Join(dir, "bash")))
+	require.NoError(t, os.Symlink("/bin/bash", filepath.Join(dir, "bash")))
+	return dir
 }
