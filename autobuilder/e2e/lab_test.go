@@ -32,24 +32,30 @@ type lab struct {
 	front string // HAProxy
 	ci    string // Jenkins
 	env   []string
+	shape shape
+}
 
+// shape is what labs differ in.
+type shape struct {
 	jenkins string // embedded or hudson
+	kind    string // of servers: namespaces or loopback
 }
 
 // newLab is a lab that is not up yet. What is left of it at the end is taken away.
-func newLab(t *testing.T, jenkins string) *lab {
+func newLab(t *testing.T, s shape) *lab {
 	t.Helper()
 	home, err := filepath.Abs("../../lab")
 	require.NoError(t, err)
 	work, err := os.MkdirTemp("", "e2e") // t.TempDir's names are too long for a socket's path
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, os.RemoveAll(work)) })
-	l := &lab{t: t, home: home, dir: filepath.Join(work, "lab"), net: freeSubnet(t), jenkins: jenkins}
+	l := &lab{t: t, home: home, dir: filepath.Join(work, "lab"), net: freeSubnet(t), shape: s}
 	page, front, ci := freePort(t), freePort(t), freePort(t)
 	l.page, l.front, l.ci = at(page), at(front), at(ci)
 	l.env = append(withoutGit(os.Environ()),
-		"LAB="+l.dir, "LAB_NET="+l.net, "LAB_BIN="+filepath.Join(work, "bin"), "JENKINS="+jenkins,
-		"PAGE_PORT="+page, "BALANCER_PORT="+front, "JENKINS_PORT="+ci, "STORE_PORT="+freePort(t))
+		"LAB="+l.dir, "LAB_NET="+l.net, "LAB_BIN="+filepath.Join(work, "bin"), "JENKINS="+s.jenkins, "LAB_KIND="+s.kind,
+		"PAGE_PORT="+page, "BALANCER_PORT="+front, "JENKINS_PORT="+ci, "STORE_PORT="+freePort(t),
+		"SSH_PORTS="+freePorts(t), "APP_PORTS="+freePorts(t))
 	l.needs()
 	t.Cleanup(l.takeAway)
 	return l
@@ -74,6 +80,31 @@ func freePort(t *testing.T) string {
 	require.NoError(t, err)
 	defer listener.Close() //nolint:errcheck // nobody was served
 	return strconv.Itoa(listener.Addr().(*net.TCPAddr).Port)
+}
+
+// freePorts is one before ten that follow each other and are free.
+func freePorts(t *testing.T) string {
+	t.Helper()
+	for first := 21000; first < 29000; first += 10 {
+		if allFree(t, first, first+10) {
+			return strconv.Itoa(first)
+		}
+	}
+	require.Fail(t, "no ten ports from 21000 to 29000 are free")
+	return ""
+}
+
+// allFree takes the ports for the test's time: who asks next gets others.
+func allFree(t *testing.T, from, to int) bool {
+	t.Helper()
+	for port := from; port < to; port++ {
+		listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", at(strconv.Itoa(port))[len("http://"):])
+		if err != nil {
+			return false
+		}
+		require.NoError(t, listener.Close())
+	}
+	return true
 }
 
 // freeSubnet is one that no interface of this machine has an address in.
