@@ -325,6 +325,7 @@ func TestBuildThatLostItsParametersSaysSo(t *testing.T) {
 	run, err := client.Build(t.Context(), "job", 1)
 	require.NoError(t, err)
 	assert.Contains(t, run.Why, "went down while the build ran")
+	assert.Equal(t, build.Lost, run.State())
 }
 
 func TestBuildIsNotTakenForAnother(t *testing.T) {

@@ -335,7 +335,7 @@ func restarts(t *testing.T, s *server) {
 	s.up(t)
 
 	lost := over(t, s, name, first)
-	assert.True(t, lost.State() == build.Failed || lost.State() == build.Aborted, lost)
+	assert.Contains(t, []build.State{build.Failed, build.Aborted, build.Lost}, lost.State())
 	for _, id := range []string{"r2", "r3"} {
 		if _, err := client.Find(t.Context(), name, id); s.forgets && errors.Is(err, build.ErrNoRun) {
 			require.NoError(t, client.Trigger(t.Context(), name, params(id)))
