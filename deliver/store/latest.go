@@ -58,12 +58,12 @@ func (s *Store) Latest(ctx context.Context) (Latest, error) {
 // been promoted meanwhile, unless action is a rollback. Of many at the same
 // time, each sees the one before it.
 func (s *Store) Promote(ctx context.Context, rec release.Record, action string) (Latest, error) {
-	there, already, err := s.has(ctx, rec)
+	there, err := s.Record(ctx, rec.ID)
 	if err != nil {
 		return Latest{}, err
 	}
-	if !already {
-		return Latest{}, s.missing(rec.ID, &Error{Kind: KindMissing})
+	if err := s.sameBuild(there, rec); err != nil {
+		return Latest{}, err
 	}
 	there.By = rec.By
 	pauses := backoff.NewExponentialBackOff()

@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"time"
 
+	"github.com/cenkalti/backoff/v5"
 	"github.com/minio/minio-go/v7"
 
 	"deliver/release"
@@ -25,28 +26,28 @@ type Published struct {
 // Opener opens the uncompressed tar of a build from its beginning.
 type Opener func() (io.ReadCloser, error)
 
-// Publish puts a release into the store: the archive, then its record, then
-// JOB.tar unless that is of a later build. A release that is there with the
-// same digest costs nothing, and tar is not opened; one with another digest
-// is refused, for an id is one build for ever. An upload that was cut leaves
-// no record, so no one takes it for a release. progress gets the bytes read
-// so far; it may be nil.
+// Publish puts a release into the store: its record, which claims the id,
+// then the archive, then JOB.tar unless that is of a later build. A release
+// that is there with the same digest costs nothing, and tar is not opened; an
+// id that another build has claimed is refused, for an id is one build for
+// ever. What was cut goes on when it is published again; until then no one
+// takes it for a release. progress gets the bytes read so far; it may be nil.
 func (s *Store) Publish(ctx context.Context, rec release.Record, tar Opener, progress func(int64)) (Published, error) {
 	if err := checkRecord(rec); err != nil {
 		return Published{}, err
 	}
-	there, already, err := s.has(ctx, rec)
-	switch {
-	case err != nil:
+	rec, err := s.claim(ctx, rec)
+	if err != nil {
 		return Published{}, err
-	case already:
-		rec = there
-	default:
+	}
+	size, there, err := s.stored(ctx, rec.ID)
+	if err != nil {
+		return Published{}, err
+	}
+	already := there && size == rec.Size
+	if !already {
 		if err := s.upload(ctx, rec, tar, progress); err != nil {
 			return Published{}, s.wrap("upload "+rec.ID, err)
-		}
-		if already, err = s.commit(ctx, rec); err != nil {
-			return Published{}, err
 		}
 	}
 	newest, err := s.copyNewest(ctx, rec)
@@ -64,24 +65,52 @@ func checkRecord(rec release.Record) error {
 	return nil
 }
 
-// has says whether the release is in the store, with its record there, and
-// refuses an id that is another build's.
-func (s *Store) has(ctx context.Context, rec release.Record) (release.Record, bool, error) {
-	there, err := s.Record(ctx, rec.ID)
-	switch {
-	case IsKind(err, KindMissing):
-		return rec, false, nil
-	case err != nil:
-		return rec, false, err
-	case there.SHA256 != rec.SHA256:
-		return rec, false, &Error{
-			Kind: KindConflict,
-			Message: fmt.Sprintf("release %s is in %s already as another build (sha256 %.12s there, %.12s here)",
-				rec.ID, s.loc, there.SHA256, rec.SHA256),
-			Hint: "give this build an id of its own (BUILD_TAG)",
+// claim makes the id this build's, or refuses it. It gives the record that is
+// there: that of the first who published this build.
+func (s *Store) claim(ctx context.Context, rec release.Record) (release.Record, error) {
+	return backoff.Retry(ctx, func() (release.Record, error) {
+		there, err := s.tryClaim(ctx, rec)
+		if err != nil && !IsKind(err, KindMissing) { // missing: two are writing it at this moment
+			err = backoff.Permanent(err)
 		}
+		return there, err
+	}, backoff.WithMaxTries(5))
+}
+
+func (s *Store) tryClaim(ctx context.Context, rec release.Record) (release.Record, error) {
+	err := s.writeDocument(ctx, s.loc.record(rec.ID), "", rec)
+	switch {
+	case err == nil:
+		return rec, nil
+	case !changedMeanwhile(err):
+		return rec, s.wrap("write the record of "+rec.ID, err)
 	}
-	return there, true, nil
+	there, err := s.readRecord(ctx, rec.ID)
+	if err != nil {
+		return there, err
+	}
+	return there, s.sameBuild(there, rec)
+}
+
+func (s *Store) sameBuild(there, here release.Record) error {
+	if there.SHA256 == here.SHA256 {
+		return nil
+	}
+	return &Error{
+		Kind: KindConflict,
+		Message: fmt.Sprintf("release %s is in %s already as another build (sha256 %.12s there, %.12s here)",
+			here.ID, s.loc, there.SHA256, here.SHA256),
+		Hint: "give this build an id of its own (BUILD_TAG)",
+	}
+}
+
+// stored is the size of a release's archive, and whether there is one.
+func (s *Store) stored(ctx context.Context, id string) (int64, bool, error) {
+	archive, err := s.s3.StatObject(ctx, s.loc.Bucket, s.loc.archive(id), minio.StatObjectOptions{})
+	if err != nil && response(err).Code == minio.NoSuchKey {
+		return 0, false, nil
+	}
+	return archive.Size, err == nil, s.wrap("look for "+id, err)
 }
 
 func (s *Store) upload(ctx context.Context, rec release.Record, tar Opener, progress func(int64)) error {
@@ -90,27 +119,9 @@ func (s *Store) upload(ctx context.Context, rec release.Record, tar Opener, prog
 		return &Error{Kind: KindOther, Message: "open build " + rec.ID, Err: err}
 	}
 	defer body.Close()
-	digest := sha256.New()
-	reader := &counter{reader: io.TeeReader(body, digest), progress: progress}
-	_, err = s.s3.Client.PutObject(ctx, s.loc.Bucket, s.loc.archive(rec.ID), reader, rec.Size, minio.PutObjectOptions{
-		ContentType:  "application/x-tar",
-		UserMetadata: metadata(rec),
-	})
-	if err != nil {
-		return err
-	}
-	return checkDigest(rec, reader.n, digest)
-}
-
-// commit writes the record; from then on the release is in the store. Who
-// loses against another publisher of the same build has nothing left to do.
-func (s *Store) commit(ctx context.Context, rec release.Record) (already bool, err error) {
-	err = s.writeDocument(ctx, s.loc.record(rec.ID), "", rec)
-	if changedMeanwhile(err) {
-		_, already, err = s.has(ctx, rec)
-		return already, err
-	}
-	return false, s.wrap("write the record of "+rec.ID, err)
+	_, err = s.s3.Client.PutObject(ctx, s.loc.Bucket, s.loc.archive(rec.ID), &held{body: body, rec: rec, digest: sha256.New(), progress: progress},
+		rec.Size, minio.PutObjectOptions{ContentType: "application/x-tar", UserMetadata: metadata(rec)})
+	return err
 }
 
 // copyNewest makes JOB.tar this release, within the store, unless a later
@@ -158,29 +169,43 @@ func laterThan(meta map[string]string, rec release.Record) bool {
 }
 
 func checkDigest(rec release.Record, n int64, digest hash.Hash) error {
-	if got := hex.EncodeToString(digest.Sum(nil)); n != rec.Size || got != rec.SHA256 {
-		return &Error{
-			Kind: KindDigest,
-			Message: fmt.Sprintf("archive of release %s is not what its record says (%d bytes, sha256 %.12s; expected %d bytes, sha256 %.12s)",
-				rec.ID, n, got, rec.Size, rec.SHA256),
-			Hint: "it was changed after it was built; publish the release under a new id",
-		}
+	got := hex.EncodeToString(digest.Sum(nil))
+	if n == rec.Size && got == rec.SHA256 {
+		return nil
 	}
-	return nil
+	return notItsRecord(rec, fmt.Sprintf("it has %d bytes with sha256 %.12s, not %d bytes with %.12s", n, got, rec.Size, rec.SHA256))
 }
 
-// counter counts what passes through it.
-type counter struct {
-	reader   io.Reader
+func notItsRecord(rec release.Record, why string) error {
+	return &Error{
+		Kind:    KindDigest,
+		Message: fmt.Sprintf("archive of release %s is not what its record says: %s", rec.ID, why),
+		Hint:    "it was changed after it was built; publish the build under a new id",
+	}
+}
+
+// held passes a build on and holds it against its record: the end of one that
+// is something else never passes, so no object comes of it.
+type held struct {
+	body     io.Reader
+	rec      release.Record
+	digest   hash.Hash
 	n        int64
 	progress func(int64)
 }
 
-func (c *counter) Read(p []byte) (int, error) {
-	n, err := c.reader.Read(p)
-	c.n += int64(n)
-	if c.progress != nil && n > 0 {
-		c.progress(c.n)
+// Read reads.
+func (h *held) Read(p []byte) (int, error) {
+	n, err := h.body.Read(p)
+	h.digest.Write(p[:n])
+	h.n += int64(n)
+	if h.n >= h.rec.Size {
+		if bad := checkDigest(h.rec, h.n, h.digest); bad != nil {
+			return 0, bad
+		}
+	}
+	if h.progress != nil && n > 0 {
+		h.progress(h.n)
 	}
 	return n, err
 }

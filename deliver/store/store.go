@@ -23,7 +23,7 @@ type Options struct {
 //
 //	PREFIX/JOB.tar            the newest archive, JOB being the last segment of PREFIX
 //	PREFIX/releases/ID.tar    each release, uncompressed
-//	PREFIX/releases/ID.json   its record, written when the archive is whole
+//	PREFIX/releases/ID.json   its record, which claims the id for one build
 //	PREFIX/latest.json        the newest good release
 type Store struct {
 	loc      Location
