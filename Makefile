@@ -48,6 +48,7 @@ e2e: ## the main job, from the push to the servers, with the embedded Jenkins an
 lint: ## golangci-lint (with the rules of the import graph) and shellcheck
 	lab/requirements --install lint
 	@for m in $(MODULES); do echo "lint $$m"; (cd $$m && $(TESTENV) golangci-lint run ./...) || exit 1; done
+	@for m in $(MODULES); do (cd $$m && $(TESTENV) gofumpt -l .) | sed "s|^|$$m/|"; done | if grep .; then echo 'not formatted: run gofumpt -w on these' >&2; exit 1; fi
 	shellcheck -x $(SCRIPTS)
 
 .PHONY: bench
