@@ -80,6 +80,11 @@ until_true() {
 # port_open HOST PORT
 port_open() { (exec 3<>"/dev/tcp/$1/$2") 2>/dev/null; }
 
+# as_root COMMAND...
+as_root() {
+  if [ "$(id -u)" = 0 ]; then "$@"; else sudo -n "$@"; fi
+}
+
 # kind: "namespaces" where this machine allows them, else "loopback": the
 # servers are then sshd's of this user at ports of 127.0.0.1.
 kind() {
@@ -98,11 +103,11 @@ kind() {
 no_namespaces() {
   if [ "${LAB_KIND:-}" = loopback ]; then
     echo 'LAB_KIND asks for none'
-  elif [ "$(id -u)" != 0 ]; then
-    echo 'not root'
+  elif ! as_root true 2>/dev/null; then
+    echo 'neither root nor sudo'
   elif ! command -v systemd-nspawn >/dev/null; then
     echo 'no systemd-nspawn'
-  elif ! unshare -n -m sh -c 'mount -t tmpfs lab /mnt && mkdir /mnt/1 /mnt/2 /mnt/3 &&
+  elif ! as_root unshare -n -m sh -c 'mount -t tmpfs lab /mnt && mkdir /mnt/1 /mnt/2 /mnt/3 &&
       mount -t overlay lab -o lowerdir=/usr,upperdir=/mnt/1,workdir=/mnt/2 /mnt/3' 2>/dev/null; then
     echo 'namespaces or overlay mounts are not allowed'
   fi
