@@ -126,34 +126,39 @@ func (st *stream) follow(ctx context.Context, id string) {
 	}
 }
 
-// step sends what is new. The build is looked up before its console, so that
-// one seen as over has nothing left to write.
+// step sends what is new. A build can be over before Jenkins has written its
+// last lines, so the console has to say, too, that nothing more comes.
 func (st *stream) step(ctx context.Context, id string) (over bool, err error) {
 	b, err := st.server.Ledger.Build(ctx, id)
 	if err != nil {
 		return false, err
 	}
+	more := false
 	if b.Number != 0 {
-		st.text(ctx, b)
+		more = st.text(ctx, b)
 	}
-	if !b.State.Final() {
+	if more || !b.State.Final() {
 		return false, nil
 	}
 	return true, st.send("end", b)
 }
 
-// text sends the new part of the console; one that can't be read now is tried
-// again at the next step.
-func (st *stream) text(ctx context.Context, b build.Build) {
-	text, next, _, err := st.server.Console(ctx, b.Job, b.Number, st.offset)
-	if err != nil || next <= st.offset {
-		return
+// text sends the new part of the console. One that can't be read now is tried
+// again at the next step, if the build is still open then.
+func (st *stream) text(ctx context.Context, b build.Build) (more bool) {
+	text, next, more, err := st.server.Console(ctx, b.Job, b.Number, st.offset)
+	if err != nil {
+		return false
+	}
+	if next <= st.offset {
+		return more
 	}
 	whole := append(st.rest, text...)
 	cut := cutRune(whole)
 	st.rest = append([]byte(nil), whole[cut:]...)
 	st.offset = next
-	_ = st.send("text", string(whole[:cut]))
+	_ = st.send("text", string(whole[:cut])) // a browser that went away is seen by follow
+	return more
 }
 
 // cutRune gives the length of the longest start that does not end within a letter.

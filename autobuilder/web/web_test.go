@@ -74,7 +74,15 @@ func (s *shelf) end(id string, state build.State) {
 type tape struct {
 	mu   sync.Mutex
 	text []byte
+	more bool
 	err  error
+}
+
+// close says that nothing more comes.
+func (t *tape) close() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.more = false
 }
 
 func (t *tape) write(s string) {
@@ -90,7 +98,7 @@ func (t *tape) read(_ context.Context, _ string, _, offset int64) ([]byte, int64
 		return nil, 0, false, t.err
 	}
 	offset = min(offset, int64(len(t.text)))
-	return append([]byte(nil), t.text[offset:]...), int64(len(t.text)), false, nil
+	return append([]byte(nil), t.text[offset:]...), int64(len(t.text)), t.more, nil
 }
 
 func stock() *shelf {
@@ -309,4 +317,13 @@ func TestALetterCutInTwoArrivesWhole(t *testing.T) {
 func TestAStreamOfAnUnknownBuildIsRefused(t *testing.T) {
 	answer, _ := get(t, open(t, stock(), (&tape{}).read).URL+"/builds/nope/console/events")
 	assert.Equal(t, 404, answer.StatusCode)
+}
+
+func TestTheLastLinesComeEvenAfterTheBuildIsOver(t *testing.T) {
+	console := &tape{more: true}
+	events := listen(t, streamOf(t, open(t, stock(), console.read).URL+"/builds/b3/console/events"))
+	console.write("Finished: FAILURE\n")
+	assert.Equal(t, `"Finished: FAILURE\n"`, (<-events).data)
+	console.close()
+	assert.Equal(t, "end", (<-events).name)
 }
