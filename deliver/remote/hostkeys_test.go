@@ -5,14 +5,19 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 
 	"deliver/host"
+	"deliver/host/hosttest"
 	"deliver/remote"
 )
 
@@ -99,6 +104,37 @@ func TestAcceptNewAtOnceWritesOneLine(t *testing.T) {
 	}
 	all.Wait()
 	assert.Equal(t, 1, strings.Count(read(t, c.known), "\n"), read(t, c.known))
+}
+
+// Somebody else remembers another key between the first look and the lock.
+func TestAcceptNewLooksAgainUnderTheLock(t *testing.T) {
+	t.Parallel()
+	c := newClient(t)
+	s := startSSHD(t, "h1", c.authorized)
+	c.configure(t, reaches(s))
+	c.opts.HostKeys = remote.AcceptNew
+	file, err := os.OpenFile(c.known, os.O_RDWR, 0)
+	require.NoError(t, err)
+	defer file.Close()
+	require.NoError(t, unix.Flock(int(file.Fd()), unix.LOCK_EX))
+	info, err := file.Stat()
+	require.NoError(t, err)
+	waiting := regexp.MustCompile(fmt.Sprintf(`-> FLOCK .*:%d `, info.Sys().(*syscall.Stat_t).Ino))
+
+	dialed := make(chan error, 1)
+	go func() {
+		_, err := c.try(t, "h1")
+		dialed <- err
+	}()
+	require.Eventually(t, func() bool { return waiting.MatchString(read(t, "/proc/locks")) }, 20*time.Second, 5*time.Millisecond)
+	other := filepath.Join(c.dir, "other")
+	keygen(t, "-t", "ed25519", "-N", "", "-f", other)
+	known := fmt.Sprintf("[127.0.0.1]:%d %s\n", s.port, publicKey(t, other))
+	write(t, c.known, known)
+	require.NoError(t, unix.Flock(int(file.Fd()), unix.LOCK_UN))
+	e := hosttest.RequireKind(t, <-dialed, host.KindHostKey)
+	assert.Contains(t, e.Message, "changed")
+	assert.Equal(t, known, read(t, c.known))
 }
 
 func TestAcceptNewThatCannotRememberFails(t *testing.T) {

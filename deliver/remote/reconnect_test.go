@@ -111,6 +111,7 @@ func (r *stopping) Read(p []byte) (int, error) {
 func TestADeadlineHoldsWhileABuildIsStuckOnTheWay(t *testing.T) {
 	t.Parallel()
 	c := newClient(t)
+	c.opts.KeepAlive = time.Hour // no keep-alive comes to help
 	sshd := c.serve(t, "h1")
 	s := c.dial(t, "h1")
 	look(t, s)

@@ -72,7 +72,7 @@ func TestWhatCannotBeReached(t *testing.T) {
 			[]string{"shake hands", "no answer within 2s"},
 		},
 		"a ProxyCommand that fails": {
-			func(*testing.T) string { return "ProxyCommand echo no way to %h >&2; exit 3" },
+			func(*testing.T) string { return `ProxyCommand sh -c "echo no way to %h >&2; exit 3"` },
 			[]string{"no way to h1"},
 		},
 	} {
@@ -107,6 +107,40 @@ func TestAnInterruptionEndsADialAtOnce(t *testing.T) {
 	time.AfterFunc(100*time.Millisecond, func() { cancel(interrupted) })
 	_, err := remote.Dial(ctx, inventory.Host{Name: "h1"}, host.Place{Root: "/srv/shop"}, c.opts)
 	require.ErrorIs(t, err, interrupted)
+}
+
+func TestACallersDeadlineIsAnUnreachableHost(t *testing.T) {
+	t.Parallel()
+	c := newClient(t)
+	c.configure(t, fmt.Sprintf("Host h1\n  HostName 127.0.0.1\n  Port %s\n", portOf(deaf(t, "tcp", "127.0.0.1:0"))))
+	c.opts.ConnectTimeout = time.Hour
+	ctx, cancel := context.WithTimeoutCause(t.Context(), 2*time.Second, errors.New("preflight took over 2s"))
+	defer cancel()
+	_, err := remote.Dial(ctx, inventory.Host{Name: "h1"}, host.Place{Root: "/srv/shop"}, c.opts)
+	e := hosttest.RequireKind(t, err, host.KindUnreachable)
+	assert.Contains(t, e.Message, "h1: shake hands")
+	assert.Contains(t, e.Message, "preflight took over 2s")
+}
+
+func TestAServerThatSpeaksSomethingElse(t *testing.T) {
+	t.Parallel()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	t.Cleanup(func() { l.Close() })
+	go func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			_, _ = conn.Write([]byte("SSH-1.5-antique\r\nnonsense"))
+			t.Cleanup(func() { conn.Close() })
+		}
+	}()
+	c := newClient(t)
+	c.configure(t, fmt.Sprintf("Host h1\n  HostName 127.0.0.1\n  Port %s\n", portOf(l.Addr())))
+	c.opts.ConnectTimeout = 2 * time.Second
+	assert.Contains(t, c.refused(t, "h1", host.KindUnreachable).Message, "shake hands")
 }
 
 func TestAServerThatTurnsManyAwayGetsThemAllIn(t *testing.T) {
@@ -224,6 +258,7 @@ func TestAServerThatStopsAnsweringIsFound(t *testing.T) {
 func TestADeadlineHoldsOnAServerThatStopsAnswering(t *testing.T) {
 	t.Parallel()
 	c := newClient(t)
+	c.opts.KeepAlive = time.Hour // no keep-alive comes to help
 	sshd := c.serve(t, "h1")
 	s := c.dial(t, "h1")
 	look(t, s)
