@@ -35,7 +35,7 @@ func agent(t *testing.T, keys ...string) string {
 	require.NoError(t, err)
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	socket := filepath.Join(dir, "s")
-	cmd := exec.Command("ssh-agent", "-D", "-a", socket)
+	cmd := exec.Command("timeout", "15m", "ssh-agent", "-D", "-a", socket)
 	require.NoError(t, cmd.Start())
 	t.Cleanup(func() { _ = cmd.Process.Signal(syscall.SIGTERM); _ = cmd.Wait() })
 	require.Eventually(t, func() bool { _, err := os.Stat(socket); return err == nil }, 10*time.Second, 5*time.Millisecond)

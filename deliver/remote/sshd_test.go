@@ -57,7 +57,8 @@ func (s *sshd) run(t testing.TB, dir string, lines []string) {
 		log, err := os.Create(s.log)
 		require.NoError(t, err)
 		defer log.Close()
-		cmd := exec.Command(program, "-D", "-e", "-f", config, "-p", strconv.Itoa(s.port))
+		// A test binary that panics leaves it behind; it then ends by itself.
+		cmd := exec.Command("timeout", "-k", "1", "15m", program, "-D", "-e", "-f", config, "-p", strconv.Itoa(s.port))
 		cmd.Stderr = log
 		require.NoError(t, cmd.Start())
 		ended := make(chan struct{})
@@ -65,7 +66,7 @@ func (s *sshd) run(t testing.TB, dir string, lines []string) {
 		if !s.listens(ended) {
 			return false
 		}
-		s.pid = cmd.Process.Pid
+		s.pid = descendants(cmd.Process.Pid)[0]
 		t.Cleanup(func() { s.stop(t, ended) })
 		return true
 	}, 20*time.Second, time.Millisecond, "sshd does not start: see %s", s.log)
