@@ -164,13 +164,18 @@ func TestFullDisk(t *testing.T) {
 	_, err = local.Receive(t.Context(), hosttest.Make(t, "v2", hosttest.File("big", strings.Repeat("x", 4<<20))).Record, unread{}, nil)
 	assert.Contains(t, hosttest.RequireKind(t, err, host.KindSpace).Message, "419")
 
-	for name, plain := range map[string][]byte{
-		"one large file": holes(t, 1), "some large files": holes(t, 8), "files smaller than a block": crumbs(t, 600),
+	for name, c := range map[string]struct {
+		plain   []byte
+		message string
+	}{
+		"one large file":             {holes(t, 1), "are free"},
+		"some large files":           {holes(t, 8), "are free"},
+		"files smaller than a block": {crumbs(t, 600), "no space left"},
 	} {
-		b := hosttest.Pack(t, "v3", plain)
+		b := hosttest.Pack(t, "v3", c.plain)
 		_, err = local.Receive(t.Context(), b.Record, b.Reader(), nil)
 		known := hosttest.RequireKind(t, err, host.KindSpace)
-		assert.Contains(t, known.Message, "no space left", name)
+		assert.Contains(t, known.Message, c.message, name)
 		assert.NotEmpty(t, known.Hint)
 		requireSound(t, root, 5)
 	}

@@ -82,7 +82,8 @@ func (c *checkup) run(ctx context.Context) (Checked, error) {
 		if final || (err == nil && c.good >= c.needed()) {
 			return c.checked, err
 		}
-		if wrong == nil || time.Now().Before(end) { // a last question that was cut short tells nothing
+		// A last question that was cut short tells nothing, unless nothing else does.
+		if time.Now().Before(end) || (wrong == nil && c.good == 0) {
 			wrong = err
 		}
 		select {

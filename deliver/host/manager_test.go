@@ -3,12 +3,14 @@ package host_test
 import (
 	"context"
 	"fmt"
+	"hash/crc32"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -78,7 +80,7 @@ func newManaged(t *testing.T, manager string) *managed {
 	defer l.Close()
 	m := &managed{
 		Local: newLocal(t, root), root: root, port: l.Addr().(*net.TCPAddr).Port,
-		service: host.Service{Manager: manager, Name: fmt.Sprintf("shop%d", l.Addr().(*net.TCPAddr).Port)},
+		service: host.Service{Manager: manager, Name: fmt.Sprintf("shop%x", crc32.ChecksumIEEE([]byte(t.Name())))},
 	}
 	for _, id := range []string{"v1", "v2"} {
 		receive(t, root, numbered(t, id, 1))
@@ -178,6 +180,15 @@ func runInBackground(t *testing.T, cmd *exec.Cmd) {
 func (m *managed) restart(t *testing.T) {
 	t.Helper()
 	require.NoError(t, m.Restart(t.Context(), m.service))
+}
+
+// tryToRestart restarts what will not stay up; a manager that waits may say so
+// by itself.
+func (m *managed) tryToRestart(t *testing.T) {
+	t.Helper()
+	if err := m.Restart(t.Context(), m.service); err != nil {
+		hosttest.RequireKind(t, err, host.KindService)
+	}
 }
 
 func (m *managed) switchTo(t *testing.T, id string) {
@@ -320,10 +331,7 @@ func namesOrphan(t *testing.T, m *managed) {
 	pid := m.orphan(t, "v1")
 	m.switchTo(t, "v2")
 	m.install(t, m.service.Name, m.app())
-	// A manager that waits may say by itself that the new process does not stay.
-	if err := m.Restart(t.Context(), m.service); err != nil {
-		hosttest.RequireKind(t, err, host.KindService)
-	}
+	m.tryToRestart(t)
 	_, err := m.check(t, m.health(), "v2")
 	known := hosttest.RequireKind(t, err, host.KindOldRelease)
 	assert.Contains(t, known.Message, fmt.Sprintf("port %d is held by pid %d, which runs from releases/v1", m.port, pid))
@@ -344,9 +352,7 @@ func namesOrphanBeside(t *testing.T, m *managed) {
 
 func endsAtOnce(t *testing.T, m *managed) {
 	m.install(t, m.service.Name, "echo cannot read the config; exit 3")
-	if err := m.Restart(t.Context(), m.service); err != nil {
-		hosttest.RequireKind(t, err, host.KindService)
-	}
+	m.tryToRestart(t)
 	_, err := m.check(t, m.health(), "v1")
 	requireEnded(t, err)
 }
@@ -362,7 +368,7 @@ func requireEnded(t *testing.T, err error) {
 
 func endsAgain(t *testing.T, m *managed) {
 	m.install(t, m.service.Name, "sleep 1.2; exit 3")
-	m.restart(t)
+	m.tryToRestart(t)
 	h := m.health()
 	h.Port, h.Rise = 0, 1000
 	_, err := m.check(t, h, "v1")
@@ -371,9 +377,7 @@ func endsAgain(t *testing.T, m *managed) {
 
 func endsOnce(t *testing.T, m *managed) {
 	m.install(t, m.service.Name, "if mkdir "+m.root+"/ended; then sleep 1.5; exit 3; fi\n"+m.app())
-	if err := m.Restart(t.Context(), m.service); err != nil {
-		hosttest.RequireKind(t, err, host.KindService)
-	}
+	m.tryToRestart(t)
 	checked, err := m.check(t, m.health(), "v1")
 	if err != nil { // it was seen between the two
 		requireEnded(t, err)
@@ -423,7 +427,8 @@ func restartedBetween(t *testing.T, m *managed) {
 		_, err := m.Check(context.WithoutCancel(t.Context()), h, m.service, "v1")
 		failed <- err
 	}()
-	killed := time.AfterFunc(500*time.Millisecond, func() { m.kill(t, second) })
+	// One that ran for less than a second would be noticed without what Restart left.
+	killed := time.AfterFunc(2*time.Second, func() { _ = syscall.Kill(second, syscall.SIGKILL) })
 	defer killed.Stop()
 	requireEnded(t, <-failed)
 }

@@ -73,7 +73,9 @@ func (r runit) awaitNext(ctx context.Context, name string, pid int) error {
 	var starting <-chan time.Time
 	for {
 		seen, err := r.look(ctx, name)
-		if err != nil || (seen.Running && seen.PID != pid) {
+		// A process that runsv had just started by itself may be the one that was
+		// told to end.
+		if err != nil || (seen.Running && seen.PID != pid && !strings.Contains(seen.Detail, "got TERM")) {
 			return nil
 		}
 		if !seen.Running && starting == nil {

@@ -151,26 +151,33 @@ func foreignCurrent(t *testing.T, s *site) {
 func neverWithout(t *testing.T, s *site) {
 	s.receive(t, Make(t, "v2", File("id", "v2")))
 	s.deliver(t, "v1")
-	stop, done := make(chan struct{}), make(chan error, 1)
-	go func() { done <- readUntil(stop, s.path("current", "id")) }()
-	for _, id := range []string{"v2", "v1", "v2", "v1", "v2", "v1"} {
-		_, err := s.Switch(s.ctx, id)
+	stop, done := make(chan struct{}), make(chan error)
+	const watchers = 3
+	for range watchers {
+		go func() { done <- followUntil(stop, s.path("current")) }()
+	}
+	start := time.Now()
+	for n := 0; n < 60 && time.Since(start) < 10*time.Second; n++ {
+		_, err := s.Switch(s.ctx, []string{"v1", "v2"}[n%2])
 		require.NoError(t, err)
 	}
 	close(stop)
-	require.NoError(t, <-done)
+	for range watchers {
+		require.NoError(t, <-done)
+	}
 }
 
-// readUntil reads path again and again; the first failure ends it.
-func readUntil(stop <-chan struct{}, path string) error {
+// followUntil reads a link again and again; the first failure ends it.
+func followUntil(stop <-chan struct{}, link string) error {
 	for {
 		select {
 		case <-stop:
 			return nil
 		default:
-			if _, err := os.ReadFile(path); err != nil {
-				return err
-			}
+		}
+		if _, err := os.Readlink(link); err != nil {
+			<-stop
+			return err
 		}
 	}
 }
