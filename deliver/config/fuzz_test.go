@@ -57,7 +57,7 @@ func FuzzQuote(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, word string) {
 		if strings.ContainsRune(word, 0) {
-			t.Skip("no word of bash holds a NUL byte")
+			return // no word of bash holds a NUL byte
 		}
 		out, err := exec.Command("bash", "-c", "printf %s "+config.Quote(word)).Output()
 		require.NoError(t, err)
@@ -71,7 +71,7 @@ func FuzzSuggest(f *testing.F) {
 	f.Add("é", "HOSTS")
 	f.Fuzz(func(t *testing.T, word, candidate string) {
 		if len(word)*len(candidate) > 1<<16 {
-			t.Skip("no name is that long")
+			return // no name is that long
 		}
 		if got := config.Suggest(word, []string{candidate}); got != "" {
 			require.NotEqual(t, word, candidate)
