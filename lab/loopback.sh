@@ -27,7 +27,9 @@ start() { # I [S3_URL]
   mkdir -p "$dir/home/app" "$dir/ssh" "$dir/service"
   app_port "h$1" >"$dir/home/port"
   sshd "$1"
-  service "$dir" app "until [ -e ~/app/current ]; do sleep 0.1; done; cd ~/app/current && PORT=\$(cat ~/port) exec ./app start"
+  # Without a release it waits for the restart that comes with the first one.
+  service "$dir" app "[ -e ~/app/current ] || exec sleep infinity
+cd ~/app/current && PORT=\$(cat ~/port) exec ./app start"
   if [ -n "${2:-}" ]; then first_boot "$dir" "$2"; fi
   begin "h$1" env "LAB_SERVER=$dir" HOME="$dir/home" SVDIR="$dir/service" runsvdir -P "$dir/service"
 }

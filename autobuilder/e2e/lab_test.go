@@ -50,12 +50,12 @@ func newLab(t *testing.T, s shape) *lab {
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, os.RemoveAll(work)) })
 	l := &lab{t: t, home: home, dir: filepath.Join(work, "lab"), net: freeSubnet(t), shape: s}
-	page, front, ci := freePort(t), freePort(t), freePort(t)
+	page, front, ci, servers := freePort(t), freePort(t), freePort(t), freePorts(t)
 	l.page, l.front, l.ci = at(page), at(front), at(ci)
 	l.env = append(withoutGit(os.Environ()),
 		"LAB="+l.dir, "LAB_NET="+l.net, "LAB_BIN="+filepath.Join(work, "bin"), "JENKINS="+s.jenkins, "LAB_KIND="+s.kind,
 		"PAGE_PORT="+page, "BALANCER_PORT="+front, "JENKINS_PORT="+ci, "STORE_PORT="+freePort(t),
-		"SSH_PORTS="+freePorts(t), "APP_PORTS="+freePorts(t))
+		"SSH_PORTS="+strconv.Itoa(servers), "APP_PORTS="+strconv.Itoa(servers+10))
 	l.needs()
 	t.Cleanup(l.takeAway)
 	return l
@@ -82,19 +82,18 @@ func freePort(t *testing.T) string {
 	return strconv.Itoa(listener.Addr().(*net.TCPAddr).Port)
 }
 
-// freePorts is one before ten that follow each other and are free.
-func freePorts(t *testing.T) string {
+// freePorts is the first of twenty that follow each other and are free.
+func freePorts(t *testing.T) int {
 	t.Helper()
-	for first := 21000; first < 29000; first += 10 {
-		if allFree(t, first, first+10) {
-			return strconv.Itoa(first)
+	for first := 21000; first < 29000; first += 20 {
+		if allFree(t, first, first+20) {
+			return first
 		}
 	}
-	require.Fail(t, "no ten ports from 21000 to 29000 are free")
-	return ""
+	require.Fail(t, "no twenty ports from 21000 to 29000 are free")
+	return 0
 }
 
-// allFree takes the ports for the test's time: who asks next gets others.
 func allFree(t *testing.T, from, to int) bool {
 	t.Helper()
 	for port := from; port < to; port++ {
