@@ -72,6 +72,8 @@ inside() { # I COMMAND...
   (cd "$dir/home" && HOME=$dir/home SVDIR=$dir/service exec "$@")
 }
 
+log_of_app() { cat "$LAB/h$1.log"; } # I
+
 # inhabitants I: by the mark in their environment; an sshd writes its title over it.
 inhabitants() {
   {

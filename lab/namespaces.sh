@@ -124,6 +124,8 @@ inside() { # I COMMAND...
   nsenter -t "$init" -m -u -i -n -p -- "$@"
 }
 
+log_of_app() { inside "$1" journalctl --no-pager -o cat -u app; } # I
+
 # inhabitants I: the processes whose file system is the server's, known by its
 # overlay; they outlive an nspawn that was killed.
 inhabitants() {

@@ -15,7 +15,9 @@ const status = config.healthy ? 200 : 500
 app.get('/', (req, res) => res.status(status).send(`sample ${version}\n`))
 app.get('/healthz', (req, res) => res.status(status).json({ version, healthy: config.healthy }))
 
-const server = app.listen(process.env.PORT || 3000)
+const server = app.listen(process.env.PORT || 3000, (err) => {
+  if (!err) console.log(`sample ${version} listens after ${process.uptime().toFixed(2)} s`)
+})
 server.on('error', (err) => {
   console.error(`sample ${version}: ${err.message}`)
   process.exit(1)
