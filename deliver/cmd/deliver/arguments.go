@@ -38,18 +38,33 @@ func (i invocation) line() []string {
 // command and its arguments; what is unknown is an error, never ignored.
 func arrange(args []string, commands []*cli.Command) (invocation, error) {
 	word := commandWord(args, commands)
-	i := invocation{named: word >= 0}
-	name := defaultCommand
-	if i.named {
-		name = args[word]
-		args = slices.Delete(slices.Clone(args), word, word+1)
+	if word < 0 {
+		i := invocation{command: findCommand(commands, defaultCommand)}
+		err := i.take(args)
+		return i, err
 	}
-	i.command = findCommand(commands, name)
-	if i.command == nil && i.named {
-		return i, usage(fmt.Errorf("unknown command %q%s", name, config.Suggest(name, commandNames(commands))))
+	i := invocation{named: true, command: findCommand(commands, args[word])}
+	if i.command == nil {
+		return i, usage(unknownWord(args[:word], args[word], commands))
 	}
-	err := i.take(args)
+	err := i.take(slices.Delete(slices.Clone(args), word, word+1))
 	return i, err
+}
+
+// pages are the flags that every command has: they ask for a page and no more.
+var pages = []string{"h", "help", "v", "version"}
+
+// unknownWord tells what is wrong with a word that is no command. After a
+// flag that nothing knows it is rather that flag's value.
+func unknownWord(before []string, word string, commands []*cli.Command) error {
+	push := invocation{command: findCommand(commands, defaultCommand)}
+	for _, arg := range before {
+		name, _, _ := flagName(arg)
+		if name != "" && !slices.Contains(pages, name) && findFlag(push.command, name) == nil {
+			return push.unknownFlag(arg, name)
+		}
+	}
+	return fmt.Errorf("unknown command %q%s", word, config.Suggest(word, commandNames(commands)))
 }
 
 // commandWord finds the first word that is neither a flag nor a flag's value.

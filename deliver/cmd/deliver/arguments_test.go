@@ -58,7 +58,8 @@ func TestArrangeRefuses(t *testing.T) {
 		"puhs":              `unknown command "puhs" (did you mean push?)`,
 		"xyz":               `unknown command "xyz"; deliver --help`,
 		"hots":              `unknown command "hots"; deliver --help`, // host is internal
-		"--batchs 2":        `unknown command "2"`,
+		"--batchs 2":        "deliver push knows no flag --batchs (did you mean --batch?)",
+		"--batch 2 puhs":    `unknown command "puhs" (did you mean push?)`,
 		"--batchs=2":        "deliver push knows no flag --batchs (did you mean --batch?)",
 		"check --force":     "deliver check knows no flag --force",
 		"check --max-fail":  "deliver check knows no flag --max-fail",
