@@ -6,7 +6,7 @@ PREFIX  ?= /usr/local
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 TOOLS   := $(CURDIR)/.cache/bin
 MODULES := deliver autobuilder
-SCRIPTS := $(shell git ls-files 2>/dev/null | xargs -r grep -lE '^\#!(/usr/bin/env bash|/bin/bash|/bin/sh)' 2>/dev/null)
+SCRIPTS := $(shell git ls-files ':!*/testdata/*' 2>/dev/null | xargs -r awk 'FNR == 1 && /^\#!.*sh$$/ { print FILENAME } { nextfile }')
 TESTENV := PATH="$(TOOLS):$(PATH)"
 
 export CGO_ENABLED ?= 0
