@@ -22,7 +22,7 @@ import (
 // read by many hosts at the same time.
 type Build struct {
 	Record release.Record
-	Size   int64    // compressed
+	Size   int64    // compressed; 0: it is not
 	Arches []string // of the programs in it, as GOARCH has them; empty: there are none
 	file   *os.File
 }
@@ -31,11 +31,24 @@ type Build struct {
 // the release beforehand is in known. A build that no server may unpack is
 // refused here, before any is asked.
 func Make(ctx context.Context, src Source, known release.Record) (*Build, error) {
+	return makeBuild(ctx, src, known, (*Build).pack)
+}
+
+// MakePlain is Make for a build that goes to the store alone, which keeps it
+// uncompressed: the time to compress it is saved, and hosts can't receive it.
+func MakePlain(ctx context.Context, src Source, known release.Record) (*Build, error) {
+	return makeBuild(ctx, src, known, (*Build).keep)
+}
+
+// form copies a tar into a build's file while inspect reads it.
+type form func(b *Build, inspect func(io.Writer) error) error
+
+func makeBuild(ctx context.Context, src Source, known release.Record, form form) (*Build, error) {
 	raw, from, err := src.open(ctx)
 	if err != nil {
 		return nil, err
 	}
-	b, err := spool(ctx, raw)
+	b, err := spool(ctx, raw, form)
 	// Where git fails its tar is cut; why it failed says more than that.
 	if closeErr := raw.Close(); closeErr != nil && ctx.Err() == nil {
 		err = closeErr
@@ -52,7 +65,7 @@ func Make(ctx context.Context, src Source, known release.Record) (*Build, error)
 
 // Repack makes a Build of a release's tar, as the store has it.
 func Repack(ctx context.Context, rec release.Record, plain io.Reader) (*Build, error) {
-	b, err := spool(ctx, plain)
+	b, err := spool(ctx, plain, (*Build).pack)
 	if err != nil {
 		return nil, fmt.Errorf("read release %s: %w", rec.ID, err)
 	}
@@ -64,11 +77,15 @@ func Repack(ctx context.Context, rec release.Record, plain io.Reader) (*Build, e
 	return b, nil
 }
 
-// Compressed is the build as host.Server receives it, from its beginning.
+// Compressed is the build as host.Server receives it, from its beginning; of
+// one that MakePlain made it is empty.
 func (b *Build) Compressed() io.Reader { return io.NewSectionReader(b.file, 0, b.Size) }
 
 // Tar is the build as the store keeps it, from its beginning.
 func (b *Build) Tar() (io.ReadCloser, error) {
+	if b.Size == 0 {
+		return io.NopCloser(io.NewSectionReader(b.file, 0, b.Record.Size)), nil
+	}
 	plain, err := zstd.NewReader(b.Compressed())
 	if err != nil {
 		return nil, fmt.Errorf("open the build: %w", err)
@@ -79,14 +96,14 @@ func (b *Build) Tar() (io.ReadCloser, error) {
 // Close gives the disk space back.
 func (b *Build) Close() error { return b.file.Close() }
 
-// spool compresses a tar into a file of its own while it looks at every entry.
-func spool(ctx context.Context, raw io.Reader) (*Build, error) {
+// spool takes a tar into a file of its own while it looks at every entry.
+func spool(ctx context.Context, raw io.Reader, form form) (*Build, error) {
 	file, err := anonymous()
 	if err != nil {
 		return nil, err
 	}
 	b := &Build{file: file}
-	if err := b.fill(ctx, raw); err != nil {
+	if err := b.fill(ctx, raw, form); err != nil {
 		file.Close()
 		return nil, err
 	}
@@ -106,26 +123,34 @@ func anonymous() (*os.File, error) {
 	return file, nil
 }
 
-func (b *Build) fill(ctx context.Context, raw io.Reader) error {
+func (b *Build) fill(ctx context.Context, raw io.Reader, form form) error {
 	plain, err := decompress(bufio.NewReaderSize(&obedient{ctx, raw}, 1<<20))
 	if err != nil {
 		return err
 	}
 	defer plain.Close()
+	digest := sha256.New()
+	size := &tally{}
+	err = form(b, func(to io.Writer) error {
+		return b.inspect(io.TeeReader(plain, io.MultiWriter(digest, size, to)))
+	})
+	b.Record.SHA256, b.Record.Size = hex.EncodeToString(digest.Sum(nil)), size.n
+	return err
+}
+
+func (b *Build) pack(inspect func(io.Writer) error) error {
 	packed, err := zstd.NewWriter(b.file, zstd.WithEncoderLevel(zstd.SpeedDefault))
 	if err != nil {
 		return err
 	}
-	digest := sha256.New()
-	size := &tally{}
-	err = b.inspect(io.TeeReader(plain, io.MultiWriter(digest, size, packed)))
-	if err := errors.Join(err, packed.Close()); err != nil {
+	if err := errors.Join(inspect(packed), packed.Close()); err != nil {
 		return err
 	}
-	b.Record.SHA256, b.Record.Size = hex.EncodeToString(digest.Sum(nil)), size.n
 	b.Size, err = b.file.Seek(0, io.SeekCurrent)
 	return err
 }
+
+func (b *Build) keep(inspect func(io.Writer) error) error { return inspect(b.file) }
 
 // inspect reads the tar to the end of its stream: what follows the last entry
 // is part of the digest, too.

@@ -123,6 +123,31 @@ func TestABuildIsReadByManyAtOnce(t *testing.T) {
 	assert.Equal(t, sum(plain), sum(got))
 }
 
+func TestAPlainBuildIsTheSameBuild(t *testing.T) {
+	t.Parallel()
+	plain := pack(t, file("app", strings.Repeat("0123456789", 300_000)))
+	packed, err := delivery.Make(t.Context(), fromStdin(gzipped(t, plain)), release.Record{ID: "r1"})
+	require.NoError(t, err)
+	defer packed.Close()
+	kept, err := delivery.MakePlain(t.Context(), fromStdin(gzipped(t, plain)), release.Record{ID: "r1"})
+	require.NoError(t, err)
+	defer kept.Close()
+	packed.Record.Created = kept.Record.Created
+	assert.Equal(t, packed.Record, kept.Record)
+	body, err := kept.Tar()
+	require.NoError(t, err)
+	defer body.Close()
+	got, err := io.ReadAll(body)
+	require.NoError(t, err)
+	assert.Equal(t, sum(plain), sum(got))
+	sendable, err := io.ReadAll(kept.Compressed())
+	require.NoError(t, err)
+	assert.Empty(t, sendable, "a server takes it for no release")
+
+	_, err = delivery.MakePlain(t.Context(), fromStdin(pack(t, file("../app", "x"))), release.Record{ID: "r1"})
+	require.ErrorContains(t, err, "leaves the release")
+}
+
 func TestNoTemporaryFileIsLeft(t *testing.T) {
 	dir := t.TempDir()
 	t.Setenv("TMPDIR", dir)

@@ -23,6 +23,11 @@ type Published struct {
 	Newest  bool // JOB.tar is this release
 }
 
+const (
+	partSize    = 16 << 20 // bytes
+	partsAtOnce = 3
+)
+
 // Opener opens the uncompressed tar of a build from its beginning.
 type Opener func() (io.ReadCloser, error)
 
@@ -120,7 +125,12 @@ func (s *Store) upload(ctx context.Context, rec release.Record, tar Opener, prog
 	}
 	defer body.Close()
 	_, err = s.s3.Client.PutObject(ctx, s.loc.Bucket, s.loc.archive(rec.ID), &held{body: body, rec: rec, digest: sha256.New(), progress: progress},
-		rec.Size, minio.PutObjectOptions{ContentType: "application/x-tar", UserMetadata: metadata(rec)})
+		rec.Size, minio.PutObjectOptions{
+			ContentType: "application/x-tar", UserMetadata: metadata(rec),
+			// Parts are read one after the other and sent side by side: at most
+			// partsAtOnce of them are in memory.
+			PartSize: partSize, NumThreads: partsAtOnce, ConcurrentStreamParts: true,
+		})
 	return err
 }
 

@@ -4,6 +4,8 @@ import (
 	"fmt"
 
 	"github.com/urfave/cli/v2"
+
+	"deliver/delivery"
 )
 
 func publishCommand(e *environment) *cli.Command {
@@ -25,7 +27,7 @@ func publishCommand(e *environment) *cli.Command {
 			if err != nil {
 				return err
 			}
-			b, err := e.build(ctx, settings)
+			b, err := e.build(ctx, settings, delivery.MakePlain)
 			if err != nil {
 				return err
 			}

@@ -35,7 +35,7 @@ func (e *environment) push(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	b, err := e.build(ctx, c)
+	b, err := e.build(ctx, c, delivery.Make)
 	if err != nil {
 		return err
 	}
