@@ -31,11 +31,3 @@ func newLocal(t testing.TB, root string) *host.Local {
 	require.NoError(t, err)
 	return local
 }
-
-func TestClientOverProcess(t *testing.T) {
-	t.Parallel()
-	hosttest.Run(t, func(t *testing.T) (host.Server, string) {
-		root := t.TempDir()
-		return host.NewClient(host.Place{App: "shop", Root: root}, farProcess{}.open), root
-	})
-}
