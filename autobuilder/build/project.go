@@ -21,7 +21,21 @@ type Project struct {
 	Queue      string            `yaml:"queue"`       // newest (default) or each
 	Template   string            `yaml:"template"`    // a job template's name or file; default: node
 	Env        map[string]string `yaml:"env"`         // exported in every step of the job
+	Secret     SecretSource      `yaml:",inline"`     // of its own webhook; empty: github's in the file
 }
+
+// SecretSource says where a webhook's secret is found, and the previous one
+// that holds beside it while a new one is rolled out: in the environment or in
+// a file, never in autobuilder.yml itself.
+type SecretSource struct {
+	SecretEnv          string `yaml:"secret_env"`
+	SecretFile         string `yaml:"secret_file"`
+	PreviousSecretEnv  string `yaml:"previous_secret_env"`
+	PreviousSecretFile string `yaml:"previous_secret_file"`
+}
+
+// Given says whether there is a secret at all.
+func (s SecretSource) Given() bool { return s.SecretEnv != "" || s.SecretFile != "" }
 
 // The kinds of Project.Queue.
 const (

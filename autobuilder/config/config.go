@@ -25,14 +25,10 @@ type Config struct {
 	Projects  []build.Project `yaml:"projects"`
 }
 
-// GitHub says where the webhook's secret is found: in the environment or in a
-// file, never in autobuilder.yml itself. The previous secret holds beside it
-// while a new one is rolled out.
+// GitHub says where the webhook's secret is found, for the repositories of all
+// projects that have none of their own.
 type GitHub struct {
-	SecretEnv          string `yaml:"secret_env"`
-	SecretFile         string `yaml:"secret_file"`
-	PreviousSecretEnv  string `yaml:"previous_secret_env"`
-	PreviousSecretFile string `yaml:"previous_secret_file"`
+	Secret build.SecretSource `yaml:",inline"`
 }
 
 // Jenkins says which Jenkins builds. With an empty URL it is the embedded one.
@@ -94,13 +90,15 @@ func (c *Config) defaults() {
 		setDefault(&c.Jenkins.Listen, "127.0.0.1:8081")
 		setDefault(&c.Jenkins.Executors, 2)
 	}
-	for _, path := range []*string{
-		&c.Data, &c.Templates, &c.GitHub.SecretFile, &c.GitHub.PreviousSecretFile, &c.Jenkins.TokenFile,
-	} {
-		*path = beside(dir, *path)
+	paths := []*string{
+		&c.Data, &c.Templates, &c.GitHub.Secret.SecretFile, &c.GitHub.Secret.PreviousSecretFile, &c.Jenkins.TokenFile,
 	}
 	for i := range c.Projects {
 		c.Projects[i].Defaults()
+		paths = append(paths, &c.Projects[i].Secret.SecretFile, &c.Projects[i].Secret.PreviousSecretFile)
+	}
+	for _, path := range paths {
+		*path = beside(dir, *path)
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.yaml.in/yaml/v3"
 
+	"autobuilder/build"
 	"autobuilder/config"
 )
 
@@ -77,7 +78,7 @@ projects:
 	assert.Equal(t, "https://ci.acme.test", c.URL)
 	assert.Equal(t, "/var/lib/autobuilder/ledger.db", c.LedgerFile())
 	assert.Equal(t, "/etc/jobs", c.Templates)
-	assert.Equal(t, "/etc/secret", c.GitHub.SecretFile)
+	assert.Equal(t, "/etc/secret", c.GitHub.Secret.SecretFile)
 	assert.Equal(t, "/run/token", c.Jenkins.TokenFile)
 	assert.Equal(t, 500*time.Millisecond, c.Poll)
 	assert.False(t, c.Jenkins.Embedded())
@@ -141,6 +142,7 @@ func TestWhatIsWrongIsSaidWithItsLine(t *testing.T) {
 		{"a token in two places", full("jenkins: {url: 'http://ci.test', user: b, token_env: T, token_file: f}"), "ci.yml:2: jenkins: token_env and token_file are both set"},
 		{"no secret", "listen: :1\nprojects: [{name: shop, repo: a/b}]\n", "ci.yml: github: secret_env or secret_file must say"},
 		{"a secret in two places", "github: {secret_env: S, secret_file: f}\nprojects: [{name: shop, repo: a/b}]\n", "ci.yml:1: github: secret_env and secret_file are both set"},
+		{"a previous secret of nothing", least + "    previous_secret_env: OLD\n", "ci.yml:3: projects[0]: previous_secret is set, but no secret"},
 		{"no projects", "github: {secret_env: S}\n", "ci.yml: projects: lists no project"},
 		{"an empty file", "", "ci.yml: projects: lists no project"},
 		{"a project without a repository", "github: {secret_env: S}\nprojects:\n  - name: shop\n", "ci.yml:3: projects[0].repo"},
@@ -180,21 +182,26 @@ func TestSecretsComeFromTheEnvironmentOrAFile(t *testing.T) {
 	getenv := func(name string) string { return env[name] }
 	tests := []struct {
 		name string
-		from config.GitHub
+		from build.SecretSource
 		want []config.Secret
 		err  string
 	}{
-		{"environment", config.GitHub{SecretEnv: "NOW"}, []config.Secret{"in the environment"}, ""},
-		{"file", config.GitHub{SecretFile: file}, []config.Secret{"in a file"}, ""},
-		{"both while it is changed", config.GitHub{SecretEnv: "NOW", PreviousSecretFile: file}, []config.Secret{"in the environment", "in a file"}, ""},
-		{"empty", config.GitHub{SecretEnv: "EMPTY"}, nil, "read github.secret: the environment variable EMPTY is empty"},
-		{"not set", config.GitHub{SecretEnv: "NOW", PreviousSecretEnv: "NO"}, nil, "read github.previous_secret: the environment variable NO is empty"},
-		{"no file", config.GitHub{SecretFile: file + "x"}, nil, "read github.secret: open "},
+		{"environment", build.SecretSource{SecretEnv: "NOW"}, []config.Secret{"in the environment"}, ""},
+		{"file", build.SecretSource{SecretFile: file}, []config.Secret{"in a file"}, ""},
+		{"both while it is changed", build.SecretSource{SecretEnv: "NOW", PreviousSecretFile: file}, []config.Secret{"in the environment", "in a file"}, ""},
+		{"empty", build.SecretSource{SecretEnv: "EMPTY"}, nil, "read github.secret: the environment variable EMPTY is empty"},
+		{"not set", build.SecretSource{SecretEnv: "NOW", PreviousSecretEnv: "NO"}, nil, "read github.previous_secret: the environment variable NO is empty"},
+		{"no file", build.SecretSource{SecretFile: file + "x"}, nil, "read github.secret: open "},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			got, err := test.from.Secrets(getenv)
+			keys, err := (&config.Config{GitHub: config.GitHub{Secret: test.from}}).Keys(getenv)
+			var got []config.Secret
+			for _, key := range keys {
+				assert.Empty(t, key.Repo)
+				got = append(got, key.Secret)
+			}
 			assert.Equal(t, test.want, got)
 			if test.err != "" {
 				require.ErrorContains(t, err, test.err)
@@ -209,6 +216,26 @@ func TestSecretsComeFromTheEnvironmentOrAFile(t *testing.T) {
 	token, err = config.Jenkins{}.Token(getenv)
 	require.NoError(t, err)
 	assert.Empty(t, token.Reveal())
+}
+
+func TestAProjectMayHaveASecretOfItsOwn(t *testing.T) {
+	t.Parallel()
+	c, err := config.Parse("/etc/ci.yml", []byte(`
+github: {secret_env: ALL}
+projects:
+  - {name: shop, repo: acme/shop}
+  - {name: till, repo: acme/till, secret_env: TILL, previous_secret_env: OLD}
+`))
+	require.NoError(t, err)
+	keys, err := c.Keys(strings.ToLower)
+	require.NoError(t, err)
+	assert.Equal(t, []config.Key{{Secret: "all"}, {Secret: "till", Repo: "acme/till"}, {Secret: "old", Repo: "acme/till"}}, keys)
+
+	c, err = config.Parse("/etc/ci.yml", []byte("projects: [{name: till, repo: acme/till, secret_file: till.secret}]"))
+	require.NoError(t, err, "where each has its own, none for all is needed")
+	assert.Equal(t, "/etc/till.secret", c.Projects[0].Secret.SecretFile)
+	_, err = c.Keys(os.Getenv)
+	require.ErrorContains(t, err, "read projects.till.secret: open /etc/till.secret")
 }
 
 func TestASecretShowsNowhere(t *testing.T) {
@@ -239,6 +266,6 @@ func FuzzParse(f *testing.F) {
 			return
 		}
 		assert.NotEmpty(t, c.Projects)
-		assert.True(t, c.GitHub.SecretEnv != "" || c.GitHub.SecretFile != "")
+		assert.True(t, c.GitHub.Secret.Given() || c.Projects[0].Secret.Given())
 	})
 }

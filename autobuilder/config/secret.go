@@ -1,9 +1,12 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"strings"
+
+	"autobuilder/build"
 )
 
 // Secret is a value that no log, error or page shows.
@@ -23,21 +26,42 @@ func (s Secret) MarshalText() ([]byte, error) { return []byte(redacted), nil }
 // Reveal is the value itself.
 func (s Secret) Reveal() string { return string(s) }
 
-// Secrets are the webhook's: the present one and, if there is one, the
-// previous. Getenv is os.Getenv outside of tests.
-func (g GitHub) Secrets(getenv func(string) string) ([]Secret, error) {
-	present, err := readSecret(getenv, "github.secret", g.SecretEnv, g.SecretFile)
+// Key is a webhook's secret, and the repository whose deliveries it signs.
+type Key struct {
+	Secret Secret
+	Repo   string // empty: of every repository that has no key of its own
+}
+
+// Keys are the secrets of all webhooks, present and previous. Getenv is
+// os.Getenv outside of tests.
+func (c *Config) Keys(getenv func(string) string) ([]Key, error) {
+	keys, err := readKeys(getenv, "github", c.GitHub.Secret, "")
+	for _, p := range c.Projects {
+		own, ownErr := readKeys(getenv, "projects."+p.Name, p.Secret, p.Repo)
+		keys, err = append(keys, own...), errors.Join(err, ownErr)
+	}
 	if err != nil {
 		return nil, err
 	}
-	if g.PreviousSecretEnv == "" && g.PreviousSecretFile == "" {
-		return []Secret{present}, nil
+	return keys, nil
+}
+
+func readKeys(getenv func(string) string, block string, s build.SecretSource, repo string) ([]Key, error) {
+	if !s.Given() {
+		return nil, nil
 	}
-	previous, err := readSecret(getenv, "github.previous_secret", g.PreviousSecretEnv, g.PreviousSecretFile)
+	present, err := readSecret(getenv, block+".secret", s.SecretEnv, s.SecretFile)
 	if err != nil {
 		return nil, err
 	}
-	return []Secret{present, previous}, nil
+	if s.PreviousSecretEnv == "" && s.PreviousSecretFile == "" {
+		return []Key{{present, repo}}, nil
+	}
+	previous, err := readSecret(getenv, block+".previous_secret", s.PreviousSecretEnv, s.PreviousSecretFile)
+	if err != nil {
+		return nil, err
+	}
+	return []Key{{present, repo}, {previous, repo}}, nil
 }
 
 // Token is the user's API token; empty if none is configured.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -32,7 +33,8 @@ func (c *Config) validate(file string, where lines) error {
 	check.positive("settle", c.Settle)
 	check.positive("poll", c.Poll)
 	check.positive("search", c.Search)
-	check.github(c.GitHub)
+	check.secret("github", c.GitHub.Secret)
+	check.noSecret(c)
 	check.jenkins(c.Jenkins)
 	if c.Jenkins.Embedded() && c.Jenkins.Listen == c.Listen && !strings.HasSuffix(c.Listen, ":0") {
 		check.add("jenkins.listen", "%s is autobuilder's own address", c.Listen)
@@ -69,12 +71,20 @@ func (c *checker) positive(field string, d time.Duration) {
 	}
 }
 
-func (c *checker) github(g GitHub) {
-	c.oneOf("github", "secret", g.SecretEnv, g.SecretFile)
-	if g.SecretEnv == "" && g.SecretFile == "" {
-		c.add("github", "secret_env or secret_file must say where the webhook's secret is")
+func (c *checker) secret(block string, s build.SecretSource) {
+	c.oneOf(block, "secret", s.SecretEnv, s.SecretFile)
+	c.oneOf(block, "previous_secret", s.PreviousSecretEnv, s.PreviousSecretFile)
+	if !s.Given() && (s.PreviousSecretEnv != "" || s.PreviousSecretFile != "") {
+		c.add(block, "previous_secret is set, but no secret")
 	}
-	c.oneOf("github", "previous_secret", g.PreviousSecretEnv, g.PreviousSecretFile)
+}
+
+// noSecret finds projects whose deliveries nothing could sign.
+func (c *checker) noSecret(all *Config) {
+	without := func(p build.Project) bool { return !p.Secret.Given() }
+	if !all.GitHub.Secret.Given() && (len(all.Projects) == 0 || slices.ContainsFunc(all.Projects, without)) {
+		c.add("github", "secret_env or secret_file must say where the webhook's secret is, or each project must have its own")
+	}
 }
 
 func (c *checker) oneOf(block, name, env, file string) {
@@ -126,6 +136,7 @@ func (c *checker) projects(projects []build.Project) {
 		p := &projects[i]
 		at := fmt.Sprintf("projects[%d]", i)
 		c.project(at, p)
+		c.secret(at, p.Secret)
 		c.once(names, at+".name", "project", p.Name)
 		c.once(jobs, at+".job", "job", p.Job)
 	}

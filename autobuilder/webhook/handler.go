@@ -13,6 +13,7 @@ import (
 	"net/url"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -26,14 +27,20 @@ const MaxBody = 25 << 20
 
 // Handler answers POST /webhooks/github.
 type Handler struct {
-	// Secrets are the keys that a delivery may be signed with.
-	Secrets [][]byte
+	// Keys are what a delivery may be signed with; they may change meanwhile.
+	Keys func() []Key
 	// Store keeps a delivery. When it returns nil the delivery is on disk, and
 	// GitHub is told so; storing one that is there already is no error.
 	Store func(context.Context, build.Delivery) error
 	Log   *slog.Logger
 	// BodyTimeout is how long a sender may take for the body; 0 means 20 s.
 	BodyTimeout time.Duration
+}
+
+// Key is a webhook's secret.
+type Key struct {
+	Secret []byte
+	Repo   string // owner/name whose deliveries it signs; empty: those of every repository without a key of its own
 }
 
 // refusal is an answer that is not 2xx.
@@ -88,7 +95,9 @@ func (h *Handler) receive(w http.ResponseWriter, r *http.Request) (build.Deliver
 	if err != nil {
 		return d, err
 	}
-	if !h.signed(signature, raw) {
+	keys := h.Keys()
+	fit := fitting(keys, signature, raw)
+	if len(fit) == 0 {
 		return d, refuse(http.StatusUnauthorized, "the signature does not fit: is the secret the same here and in the webhook's settings?")
 	}
 	body, err := payload(r.Header, raw)
@@ -99,6 +108,9 @@ func (h *Handler) receive(w http.ResponseWriter, r *http.Request) (build.Deliver
 	d.Push, err = Parse(d.Event, body)
 	if err != nil {
 		return d, refuse(http.StatusBadRequest, "%s", err)
+	}
+	if !speakFor(fit, keys, d.Push.Repo) {
+		return d, refuse(http.StatusUnauthorized, "the signature is not that of repository %s: its project has a secret of its own, or the secret is another's", d.Push.Repo)
 	}
 	if d.Event == "push" {
 		d.Body = body // what else is sent is only counted: it asks for no build
@@ -146,15 +158,26 @@ func (h *Handler) readBody(w http.ResponseWriter, r *http.Request) ([]byte, erro
 	return raw, nil
 }
 
-// signed compares in constant time, with every secret.
-func (h *Handler) signed(signature string, raw []byte) bool {
-	fits := false
-	for _, secret := range h.Secrets {
-		if len(secret) > 0 && github.ValidateSignature(signature, raw, secret) == nil {
-			fits = true
+// fitting are the keys that made the signature. Each comparison takes constant
+// time.
+func fitting(keys []Key, signature string, raw []byte) []Key {
+	var fit []Key
+	for _, key := range keys {
+		if len(key.Secret) > 0 && github.ValidateSignature(signature, raw, key.Secret) == nil {
+			fit = append(fit, key)
 		}
 	}
-	return fits
+	return fit
+}
+
+// speakFor says whether one of the keys may sign for the repository: its own,
+// or where it has none, one that is nobody's own.
+func speakFor(fit, all []Key, repo string) bool {
+	owner := ""
+	if slices.ContainsFunc(all, func(k Key) bool { return k.Repo != "" && strings.EqualFold(k.Repo, repo) }) {
+		owner = repo
+	}
+	return slices.ContainsFunc(fit, func(k Key) bool { return strings.EqualFold(k.Repo, owner) })
 }
 
 // payload is the JSON in the body, which may stand in a form.

@@ -55,6 +55,15 @@ func (s *shelf) all() []build.Delivery {
 	return s.kept
 }
 
+// keys are those of every repository.
+func keys(secrets ...string) func() []webhook.Key {
+	list := make([]webhook.Key, 0, len(secrets))
+	for _, secret := range secrets {
+		list = append(list, webhook.Key{Secret: []byte(secret)})
+	}
+	return func() []webhook.Key { return list }
+}
+
 // receiver is a server with the handler, and what it stored and logged.
 type receiver struct {
 	*shelf
@@ -66,7 +75,7 @@ func receive(t *testing.T, change ...func(*webhook.Handler)) receiver {
 	t.Helper()
 	r := receiver{shelf: &shelf{}, log: &bytes.Buffer{}}
 	handler := &webhook.Handler{
-		Secrets: [][]byte{[]byte(present), []byte(previous)}, Store: r.store,
+		Keys: keys(present, previous), Store: r.store,
 		Log: slog.New(slog.NewTextHandler(r.log, nil)),
 	}
 	for _, c := range change {
@@ -153,7 +162,7 @@ func TestASenderThatHangsUpIsKeptAllTheSame(t *testing.T) {
 	store := func(ctx context.Context, d build.Delivery) error {
 		return errors.Join(ctx.Err(), r.store(ctx, d))
 	}
-	handler := webhook.Handler{Secrets: [][]byte{[]byte(present)}, Store: store, Log: slog.New(slog.DiscardHandler)}
+	handler := webhook.Handler{Keys: keys(present), Store: store, Log: slog.New(slog.DiscardHandler)}
 	handler.ServeHTTP(answer, in)
 	assert.Equal(t, http.StatusAccepted, answer.Code)
 	assert.Len(t, r.all(), 1)
@@ -199,9 +208,42 @@ func TestWhoMaySend(t *testing.T) {
 	}
 }
 
+func TestARepositoryWithAKeyOfItsOwnTakesNoOther(t *testing.T) {
+	t.Parallel()
+	list := []webhook.Key{
+		{Secret: []byte(present)},
+		{Secret: []byte("shop's"), Repo: "Acme/Shop"},
+		{Secret: []byte("till's"), Repo: "acme/till"},
+		{Secret: []byte("till's old"), Repo: "acme/till"},
+	}
+	tests := []struct {
+		name, secret, repo string
+		status             int
+	}{
+		{"its own", "shop's", "acme/shop", http.StatusAccepted},
+		{"another's", "till's", "acme/shop", http.StatusUnauthorized},
+		{"everybody's", present, "acme/shop", http.StatusUnauthorized},
+		{"its previous", "till's old", "acme/till", http.StatusAccepted},
+		{"everybody's where there is none", present, "acme/kiosk", http.StatusAccepted},
+		{"another's where there is none", "till's", "acme/kiosk", http.StatusUnauthorized},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			r := receive(t, func(h *webhook.Handler) { h.Keys = func() []webhook.Key { return list } })
+			body := []byte(strings.ReplaceAll(aPush, "acme/shop", test.repo))
+			q := request(t, r.url, body)
+			q.Header.Set("X-Hub-Signature-256", sign(test.secret, body))
+			status, _ := do(t, q)
+			assert.Equal(t, test.status, status)
+			assert.Equal(t, test.status == http.StatusAccepted, len(r.all()) == 1)
+		})
+	}
+}
+
 func TestWithoutASecretNothingIsAccepted(t *testing.T) {
 	t.Parallel()
-	r := receive(t, func(h *webhook.Handler) { h.Secrets = [][]byte{{}} })
+	r := receive(t, func(h *webhook.Handler) { h.Keys = keys("") })
 	q := request(t, r.url, []byte(aPush))
 	q.Header.Set("X-Hub-Signature-256", sign("", []byte(aPush)))
 	status, _ := do(t, q)
@@ -211,7 +253,7 @@ func TestWithoutASecretNothingIsAccepted(t *testing.T) {
 func TestTheSignatureIsGitHubs(t *testing.T) {
 	t.Parallel()
 	// The example of GitHub's documentation: its signature fits, so what is wrong is the JSON.
-	r := receive(t, func(h *webhook.Handler) { h.Secrets = [][]byte{[]byte("It's a Secret to Everybody")} })
+	r := receive(t, func(h *webhook.Handler) { h.Keys = keys("It's a Secret to Everybody") })
 	q := request(t, r.url, []byte("Hello, World!"))
 	q.Header.Set("X-Hub-Signature-256", "sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17")
 	status, _ := do(t, q)

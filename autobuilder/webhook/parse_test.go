@@ -2,6 +2,7 @@ package webhook_test
 
 import (
 	"bufio"
+	"compress/gzip"
 	"encoding/json"
 	"net/http"
 	"os"
@@ -23,11 +24,13 @@ type example struct {
 
 func examples(t testing.TB) []example {
 	t.Helper()
-	file, err := os.Open("testdata/octokit/payloads.jsonl")
+	file, err := os.Open("testdata/octokit/payloads.jsonl.gz")
 	require.NoError(t, err)
 	defer file.Close()
+	text, err := gzip.NewReader(file)
+	require.NoError(t, err)
 	var found []example
-	lines := bufio.NewScanner(file)
+	lines := bufio.NewScanner(text)
 	lines.Buffer(nil, 1<<20)
 	for lines.Scan() {
 		var e example
@@ -42,16 +45,27 @@ func TestEveryEventOfGitHubIsTaken(t *testing.T) {
 	t.Parallel()
 	r := receive(t)
 	all := examples(t)
-	require.Greater(t, len(all), 70)
+	require.Len(t, all, 329)
+	pushes := 0
 	for _, e := range all {
 		q := request(t, r.url, e.Payload)
 		q.Header.Set("X-GitHub-Event", e.Event)
 		status, text := do(t, q)
 		assert.Less(t, status, 300, "%s: %s", e.Event, text)
 		assert.GreaterOrEqual(t, status, http.StatusOK)
+		pushes += strings.Count(e.Event, "push")
+	}
+	asked := 0
+	for _, d := range r.all() {
+		if d.Event == "push" {
+			asked++
+			continue
+		}
+		assert.Empty(t, d.Push.Ref, "%s asks for nothing", d.Event)
 	}
 	kept := len(r.all()) // Len would print them all
 	assert.Equal(t, len(all), kept)
+	assert.Equal(t, pushes, asked)
 }
 
 func TestThePushesOfGitHub(t *testing.T) {
@@ -102,6 +116,17 @@ func TestWhatAPushSays(t *testing.T) {
 			"a deletion that only its zeros tell",
 			`{"ref":"refs/heads/master","after":"0000000000000000000000000000000000000000","repository":{"full_name":"a/b"},"sender":{"login":"ada"}}`,
 			build.Push{Repo: "a/b", Ref: "refs/heads/master", After: strings.Repeat("0", 40), Deleted: true, Pusher: "ada"},
+		},
+		{
+			"a push of Gitea and Forgejo: no created, deleted, forced",
+			`{"ref":"refs/heads/master","before":"` + strings.Repeat("0", 40) + `","after":"` + commit + `","compare_url":"http://git.test/compare",
+				"commits":[],"total_commits":1,"head_commit":{"id":"` + commit + `","message":"add a till\n","author":{"username":"ada"}},
+				"repository":{"id":1,"full_name":"acme/shop","clone_url":"http://git.test/acme/shop.git","owner":{"login":"acme"}},
+				"pusher":{"id":1,"login":"ada","username":"ada","full_name":""},"sender":{"login":"ada"}}`,
+			build.Push{
+				Repo: "acme/shop", Ref: "refs/heads/master", Before: strings.Repeat("0", 40), After: commit, Commit: commit,
+				Pusher: "ada", Message: "add a till\n", CloneURL: "http://git.test/acme/shop.git",
+			},
 		},
 		{
 			"a repository of SHA-256 objects, pushed with force",

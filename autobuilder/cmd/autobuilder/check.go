@@ -33,7 +33,7 @@ that it names does not work: an address that is taken, a repository or a Jenkins
 			if err != nil {
 				return err
 			}
-			if _, err := cfg.GitHub.Secrets(os.Getenv); err != nil {
+			if _, err := cfg.Keys(os.Getenv); err != nil {
 				return usageError{err}
 			}
 			return checkAll(c.Context, cfg, &checklist{out: c.App.Writer})
@@ -66,7 +66,9 @@ func checkAll(ctx context.Context, cfg *config.Config, list *checklist) error {
 	list.try("listen", cfg.Listen, freeOrOurs(ctx, cfg.Listen))
 	list.say("url", "%s (webhook: %s/webhooks/github)", cfg.URL, strings.TrimRight(cfg.URL, "/"))
 	list.try("data", cfg.Data, writable(cfg.Data))
-	list.say("secret", "%s", secretWords(cfg.GitHub))
+	if cfg.GitHub.Secret.Given() {
+		list.say("secret", "%s", secretWords(cfg.GitHub.Secret))
+	}
 	checkJenkins(ctx, cfg, list)
 	for _, p := range cfg.Projects {
 		fmt.Fprintf(list.out, "\nproject %s\n", p.Name)
@@ -78,7 +80,7 @@ func checkAll(ctx context.Context, cfg *config.Config, list *checklist) error {
 	return nil
 }
 
-func secretWords(g config.GitHub) string {
+func secretWords(g build.SecretSource) string {
 	words := "from environment " + g.SecretEnv
 	if g.SecretFile != "" {
 		words = "from file " + g.SecretFile
@@ -124,6 +126,9 @@ func checkProject(ctx context.Context, cfg *config.Config, p build.Project, list
 		build.QueueNewest: "newest: a push supersedes one that still waits",
 		build.QueueEach:   "each: every push is built",
 	}[p.Queue])
+	if p.Secret.Given() {
+		list.say("secret", "%s", secretWords(p.Secret))
+	}
 	list.say("job", "%s", p.Job)
 	list.try("template", p.Template, renders(cfg, p))
 	refs, err := dispatch.Git{Dir: gitDir(cfg), Timeout: 30 * time.Second}.Refs(ctx, p.CloneURL)

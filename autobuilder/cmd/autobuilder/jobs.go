@@ -160,16 +160,6 @@ type keeper struct {
 	log     *slog.Logger
 }
 
-func newKeeper(cfg *config.Config, jenkins jobs.Jenkins, log *slog.Logger) (*keeper, error) {
-	k := &keeper{jenkins: jenkins, log: log}
-	if !cfg.SyncJobs() {
-		return k, nil
-	}
-	var err error
-	k.wanted, err = renderAll(cfg)
-	return k, err
-}
-
 func (k *keeper) sync(ctx context.Context) error {
 	if len(k.wanted) == 0 {
 		return nil

@@ -10,8 +10,6 @@ import (
 	"github.com/go-chi/chi/v5"
 
 	"autobuilder/build"
-	"autobuilder/config"
-	"autobuilder/dispatch"
 	"autobuilder/jenkins"
 	"autobuilder/ledger"
 	"autobuilder/web"
@@ -19,26 +17,19 @@ import (
 )
 
 // routes is the whole HTTP surface.
-func routes(cfg *config.Config, secrets []config.Secret, work *dispatch.Dispatcher, client *jenkins.Client, log *slog.Logger) (http.Handler, error) {
-	book := work.Ledger
-	page, err := web.New(web.Options{
-		Projects: func() []build.Project { return cfg.Projects },
-		Ledger:   book, Console: client.Console, Log: log,
-	})
+func routes(now *conductor, client *jenkins.Client, log *slog.Logger) (http.Handler, error) {
+	book := now.ledger
+	page, err := web.New(web.Options{Projects: now.projects, Ledger: book, Console: client.Console, Log: log})
 	if err != nil {
 		return nil, err
 	}
-	keys := make([][]byte, 0, len(secrets))
-	for _, secret := range secrets {
-		keys = append(keys, []byte(secret.Reveal()))
-	}
 	keep := func(ctx context.Context, d build.Delivery) error {
 		err := book.Store(ctx, d)
-		work.Wake()
+		now.wake()
 		return err
 	}
 	r := chi.NewRouter()
-	r.Method(http.MethodPost, "/webhooks/github", &webhook.Handler{Secrets: keys, Store: keep, Log: log})
+	r.Method(http.MethodPost, "/webhooks/github", &webhook.Handler{Keys: now.keys, Store: keep, Log: log})
 	r.Get("/healthz", answerFor(map[string]check{"ledger": aliveLedger(book)}))
 	r.Get("/readyz", answerFor(map[string]check{"ledger": aliveLedger(book), "jenkins": client.Ping}))
 	r.Mount("/", page)

@@ -7,14 +7,12 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"os"
 	"time"
 
 	"github.com/urfave/cli/v2"
 	"golang.org/x/sync/errgroup"
 
 	"autobuilder/config"
-	"autobuilder/dispatch"
 	"autobuilder/ledger"
 )
 
@@ -37,9 +35,9 @@ func serveCommand() *cli.Command {
 
 // serve starts everything, and ends it in good order when ctx ends or a part fails.
 func serve(ctx context.Context, cfg *config.Config, log *slog.Logger) error {
-	secrets, err := cfg.GitHub.Secrets(os.Getenv)
+	first, err := prepare(cfg)
 	if err != nil {
-		return usageError{err}
+		return err
 	}
 	unlock, err := lockData(cfg.Data)
 	if err != nil {
@@ -61,53 +59,19 @@ func serve(ctx context.Context, cfg *config.Config, log *slog.Logger) error {
 		return err
 	}
 	defer ci.close()
-	dispatcher := newDispatcher(cfg, book, ci.client, log)
-	jobs, err := newKeeper(cfg, ci.client, log)
-	if err != nil {
-		return err
-	}
-	surface, err := routes(cfg, secrets, dispatcher, ci.client, log)
+	work := newConductor(first, book, ci.client, log)
+	surface, err := routes(work, ci.client, log)
 	if err != nil {
 		return err
 	}
 	log.Info("listening", "address", listener.Addr().String(), "jenkins", ci.url, "projects", len(cfg.Projects))
-	return work(ctx, parts{dispatcher: dispatcher, jobs: jobs, jenkins: ci, listener: listener, surface: surface, log: log})
-}
-
-// parts are what serve has put together.
-type parts struct {
-	dispatcher *dispatch.Dispatcher
-	jobs       *keeper
-	jenkins    *ci
-	listener   net.Listener
-	surface    http.Handler
-	log        *slog.Logger
-}
-
-func work(ctx context.Context, p parts) error {
 	all, ctx := errgroup.WithContext(ctx)
-	p.jenkins.run(ctx, all)
-	all.Go(func() error { return serveHTTP(ctx, p.listener, p.surface) })
-	all.Go(func() error {
-		// The jobs come first, but a Jenkins that is away holds no decision up.
-		if err := p.jobs.sync(ctx); err != nil {
-			all.Go(func() error {
-				p.jobs.keepTrying(ctx)
-				return nil
-			})
-		}
-		return p.dispatcher.Run(ctx)
-	})
-	err := all.Wait()
-	p.log.Info("stopped")
+	ci.run(ctx, all)
+	all.Go(func() error { return serveHTTP(ctx, listener, surface) })
+	all.Go(func() error { return work.run(ctx) })
+	err = all.Wait()
+	log.Info("stopped")
 	return err
-}
-
-func newDispatcher(cfg *config.Config, book *ledger.Ledger, jenkins dispatch.Jenkins, log *slog.Logger) *dispatch.Dispatcher {
-	return dispatch.New(dispatch.Options{
-		Ledger: book, Jenkins: jenkins, Git: dispatch.Git{Dir: gitDir(cfg)},
-		Projects: cfg.Projects, Settle: cfg.Settle, Poll: cfg.Poll, Search: cfg.Search, Log: log,
-	})
 }
 
 func listen(ctx context.Context, address, field string) (net.Listener, error) {

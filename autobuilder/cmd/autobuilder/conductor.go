@@ -1,0 +1,165 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+
+	"autobuilder/build"
+	"autobuilder/config"
+	"autobuilder/dispatch"
+	"autobuilder/jenkins"
+	"autobuilder/jobs"
+	"autobuilder/ledger"
+	"autobuilder/webhook"
+)
+
+// setup is a config with all that was read and made for it: nothing in it can
+// fail any more.
+type setup struct {
+	cfg    *config.Config
+	keys   []webhook.Key
+	wanted []jobs.Config // none: the jobs are left as they are
+}
+
+func prepare(cfg *config.Config) (*setup, error) {
+	s := &setup{cfg: cfg}
+	secrets, err := cfg.Keys(os.Getenv)
+	if err != nil {
+		return nil, usageError{err}
+	}
+	for _, key := range secrets {
+		s.keys = append(s.keys, webhook.Key{Secret: []byte(key.Secret.Reveal()), Repo: key.Repo})
+	}
+	if cfg.SyncJobs() {
+		s.wanted, err = renderAll(cfg)
+	}
+	return s, err
+}
+
+// conductor runs the dispatcher of the present config, and with SIGHUP that of
+// the next one. What the old dispatcher had not done is in the ledger, and is
+// the new one's.
+type conductor struct {
+	ledger  *ledger.Ledger
+	jenkins *jenkins.Client
+	log     *slog.Logger
+	setup   atomic.Pointer[setup]
+	work    atomic.Pointer[dispatch.Dispatcher]
+}
+
+func newConductor(first *setup, book *ledger.Ledger, client *jenkins.Client, log *slog.Logger) *conductor {
+	c := &conductor{ledger: book, jenkins: client, log: log}
+	c.adopt(first)
+	return c
+}
+
+func (c *conductor) adopt(s *setup) {
+	c.setup.Store(s)
+	c.work.Store(newDispatcher(s.cfg, c.ledger, c.jenkins, c.log))
+}
+
+func newDispatcher(cfg *config.Config, book *ledger.Ledger, ci dispatch.Jenkins, log *slog.Logger) *dispatch.Dispatcher {
+	return dispatch.New(dispatch.Options{
+		Ledger: book, Jenkins: ci, Git: dispatch.Git{Dir: gitDir(cfg)},
+		Projects: cfg.Projects, Settle: cfg.Settle, Poll: cfg.Poll, Search: cfg.Search, Log: log,
+	})
+}
+
+func (c *conductor) keys() []webhook.Key       { return c.setup.Load().keys }
+func (c *conductor) projects() []build.Project { return c.setup.Load().cfg.Projects }
+func (c *conductor) wake()                     { c.work.Load().Wake() }
+
+// run works until ctx ends.
+func (c *conductor) run(ctx context.Context) error {
+	hangUp := make(chan os.Signal, 1)
+	signal.Notify(hangUp, syscall.SIGHUP)
+	defer signal.Stop(hangUp)
+	for ctx.Err() == nil {
+		if err := c.runOne(ctx, hangUp); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// runOne works with one config until ctx ends or another one takes its place.
+func (c *conductor) runOne(ctx context.Context, hangUp <-chan os.Signal) error {
+	ctx, stop := context.WithCancel(ctx)
+	var parts sync.WaitGroup
+	defer parts.Wait()
+	defer stop()
+	failed := make(chan error, 1)
+	parts.Go(func() {
+		if err := c.dispatch(ctx, &parts); err != nil {
+			failed <- err
+		}
+	})
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case err := <-failed:
+			return err
+		case <-hangUp:
+		}
+		next, err := c.reload()
+		if err == nil {
+			stop()
+			parts.Wait()
+			c.adopt(next)
+			c.log.Info("config reloaded", "file", next.cfg.Path, "projects", len(next.cfg.Projects))
+			return nil
+		}
+		c.log.Error("config not reloaded, the old one holds", "error", err)
+	}
+}
+
+func (c *conductor) dispatch(ctx context.Context, parts *sync.WaitGroup) error {
+	// The jobs come first, but a Jenkins that is away holds no decision up.
+	k := &keeper{jenkins: c.jenkins, wanted: c.setup.Load().wanted, log: c.log}
+	if err := k.sync(ctx); err != nil {
+		parts.Go(func() { k.keepTrying(ctx) })
+	}
+	return c.work.Load().Run(ctx)
+}
+
+// reload reads the config anew. One that is wrong, or that asks for what only a
+// start can do, is an error.
+func (c *conductor) reload() (*setup, error) {
+	now := c.setup.Load().cfg
+	next, err := config.Load(now.Path)
+	if err != nil {
+		return nil, err
+	}
+	if fixed := changedAtStart(now, next); len(fixed) > 0 {
+		return nil, fmt.Errorf("%s: only a restart changes %s", now.Path, strings.Join(fixed, ", "))
+	}
+	s, err := prepare(next)
+	if err != nil {
+		return nil, errors.Join(errors.New("prepare "+now.Path), err)
+	}
+	return s, nil
+}
+
+// changedAtStart are the fields that differ and that a running server keeps.
+func changedAtStart(now, next *config.Config) []string {
+	var fields []string
+	for field, same := range map[string]bool{
+		"listen": now.Listen == next.Listen, "data": now.Data == next.Data, "jenkins": now.Jenkins == next.Jenkins,
+	} {
+		if !same {
+			fields = append(fields, field)
+		}
+	}
+	slices.Sort(fields)
+	return fields
+}
