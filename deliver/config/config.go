@@ -19,6 +19,8 @@ type Source struct {
 	Environ []string          // NAME=value, as os.Environ gives it
 	Flags   map[string]string // settings given on the command line, by variable name
 	Output  io.Writer         // gets what the config script prints; nil drops it
+	Silent  bool              // -C: __exec and __remote print only errors; scripts see it in SILENCE
+	Debug   bool              // -D: hooks and strategies print each command that they run
 }
 
 // Config is what a run was told.
@@ -39,7 +41,23 @@ type Value struct {
 	Text     string // as it was given; the elements of an array with blanks between
 	Origin   string // "flag --batch", "environment BATCH", ".deliver/config:12", "default", "from APP"; empty: not set
 	Given    bool   // somebody gave it: it is neither a default nor made of another
+
+	strength strength
 }
+
+// strength is who gave a value; the greater one wins.
+type strength int
+
+const (
+	byNobody strength = iota
+	byConfig
+	byEnvironment
+	byFlag
+)
+
+// YieldsTo says whether the other value was given by who wins over the giver
+// of this one.
+func (v Value) YieldsTo(other Value) bool { return v.strength < other.strength }
 
 // Load evaluates the project's config and resolves every setting: flags win
 // over the environment, that over .deliver/config, that over the defaults. An
@@ -93,6 +111,19 @@ func (c *Config) Need(names ...string) error {
 		missing = append(missing, errors.New("HOSTS: --only and --except leave no host"))
 	}
 	return errors.Join(missing...)
+}
+
+// Ref is the one of REVISION, TAG, BRANCH and REFSPEC that says what to build:
+// the one that was given most strongly, and of those the first. A REVISION in
+// the config does not keep REFSPEC=topic in the environment from its word.
+func (c *Config) Ref() Value {
+	var chosen Value
+	for _, name := range []string{"REVISION", "TAG", "BRANCH", "REFSPEC"} {
+		if v := c.Value(name); v.Text != "" && (chosen.Text == "" || chosen.YieldsTo(v)) {
+			chosen = v
+		}
+	}
+	return chosen
 }
 
 // Blame says which setting an error is of, and who gave it.

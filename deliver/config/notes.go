@@ -17,13 +17,22 @@ func (r *resolver) notes(c *Config) []string {
 	}
 	for _, e := range r.src.Environ {
 		name, _, _ := strings.Cut(e, "=")
-		if plain, ok := strings.CutPrefix(name, "DELIVER_"); ok {
-			if near := Suggest(plain, settable()); near != "" && !known(name) && !known(plain) {
-				notes = append(notes, fmt.Sprintf("environment %s: deliver knows no %s%s", name, plain, near))
-			}
-		}
+		notes = append(notes, environmentNote(name, c))
 	}
-	return append(notes, slices.DeleteFunc([]string{r.otherTool(c), localHome(c)}, func(s string) bool { return s == "" })...)
+	return slices.DeleteFunc(append(notes, r.otherTool(c), localHome(c)), func(s string) bool { return s == "" })
+}
+
+// environmentNote is on a name that deliver does not read: a slip, or what the
+// servers were once called where there are none.
+func environmentNote(name string, c *Config) string {
+	if former()[name] == hostsNow && c.Value("HOSTS").Text == "" {
+		return fmt.Sprintf("environment %s: %s does nothing any more: %s", name, name, hostsNow)
+	}
+	plain, ours := strings.CutPrefix(name, "DELIVER_")
+	if near := Suggest(plain, settable()); ours && near != "" && !known(name) && !known(plain) {
+		return fmt.Sprintf("environment %s: deliver knows no %s%s", name, plain, near)
+	}
+	return ""
 }
 
 // assigned are the names that the config itself assigned, sorted.
@@ -38,7 +47,7 @@ func (r *resolver) assigned() []string {
 
 func (r *resolver) noteOn(name string) string {
 	at := r.eval.shown(r.told.lines[name])
-	if instead, ok := former()[name]; ok {
+	if instead, ok := former()[name]; ok && (name != "MODE" || r.saysHowMuch()) {
 		return fmt.Sprintf("%s: %s does nothing any more: %s", at, name, instead)
 	}
 	plain := strings.TrimPrefix(name, r.prefix)
@@ -51,6 +60,12 @@ func (r *resolver) noteOn(name string) string {
 	return ""
 }
 
+// saysHowMuch tells the original's MODE from a variable of the project's own.
+func (r *resolver) saysHowMuch() bool {
+	text, _ := r.scripted("MODE")
+	return slices.Contains([]string{"compact", "verbose", "debug"}, text)
+}
+
 func settable() []string {
 	names := []string{"REQUIRED_CONFIGS", "OPTIONAL_CONFIGS"}
 	for _, v := range Variables() {
@@ -61,15 +76,18 @@ func settable() []string {
 
 func known(name string) bool { return slices.Contains(settable(), name) }
 
+const hostsNow = "the servers are HOSTS"
+
 // former are names that deliver once had, and what to do instead.
 func former() map[string]string {
 	return map[string]string{
-		"SERVER":                  "the servers are HOSTS",
-		"SERVERS":                 "the servers are HOSTS",
-		"REMOTE":                  "the servers are HOSTS",
+		"SERVER":                  hostsNow,
+		"SERVERS":                 hostsNow,
+		"REMOTE":                  hostsNow,
 		"GIT_PUSH":                "servers get an archive, nothing is pushed to them",
 		"GIT_REMOTE":              "servers get an archive, nothing is pushed to them",
 		"FOREMAN_EXTRAS":          "foreman is not needed",
+		"MODE":                    "how much is printed is told by -C, -V and -D",
 		"AUTHORIZED_REMOTE_HOSTS": "servers fetch nothing from other hosts",
 	}
 }

@@ -100,15 +100,15 @@ func ownDir(fallback string) string {
 // is how Jenkins hands on a parameter without a value.
 func (r *resolver) runtime(v Variable) Value {
 	if text, ok := r.src.Flags[v.Name]; ok {
-		return Value{v, text, "flag --" + v.Flag, true}
+		return Value{v, text, "flag --" + v.Flag, true, byFlag}
 	}
 	for _, name := range r.environmentNames(v) {
 		if text := r.environ[name]; text != "" {
-			return Value{v, text, "environment " + name, true}
+			return Value{v, text, "environment " + name, true, byEnvironment}
 		}
 	}
 	if v.Default != "" {
-		return Value{v, v.Default, "default", false}
+		return Value{Variable: v, Text: v.Default, Origin: "default"}
 	}
 	return Value{Variable: v}
 }
@@ -141,7 +141,7 @@ func (r *resolver) resolve(v Variable) Value {
 	for _, name := range append(r.special(v), v.Name) {
 		text, set := r.scripted(name)
 		if text != "" || set && v.Name == "HOSTS" {
-			return Value{v, text, r.origin(name), true}
+			return Value{v, text, r.origin(name), true, byConfig}
 		}
 	}
 	return value

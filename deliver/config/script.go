@@ -36,7 +36,7 @@ func newScript(r *resolver, c *Config) *Script {
 		}
 	}
 	slices.Sort(s.functions)
-	s.snapshot = r.told.snapshot + "\n" + overrides(c)
+	s.snapshot = r.told.snapshot + "\n" + overrides(c) + talk(r.src)
 	return s
 }
 
@@ -65,6 +65,19 @@ func overrides(c *Config) string {
 	}
 	assign(&b, "HOSTS_APP_USER", inventory.Join(c.logins()))
 	fmt.Fprintf(&b, "__deliver_ssh_options=(%s)\n", strings.Join(sshOptions(c.Settings), " "))
+	return b.String()
+}
+
+// talk is how much scripts are to say.
+func talk(src Source) string {
+	var b strings.Builder
+	if src.Silent {
+		assign(&b, "SILENCE", ">/dev/null")
+		assign(&b, "__deliver_silent", "yes")
+	}
+	if src.Debug {
+		assign(&b, "__deliver_debug", "yes")
+	}
 	return b.String()
 }
 

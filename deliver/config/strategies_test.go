@@ -131,6 +131,32 @@ func TestAStrategyThatCannotBeReadIsAnError(t *testing.T) {
 	require.ErrorContains(t, s.RunStrategy(t.Context(), "copy", config.Call{}), "'copy' strategy does not exist")
 }
 
+func TestHowMuchAStrategySays(t *testing.T) {
+	t.Parallel()
+	const talks = "run() { status working; __exec 'echo noise; echo trouble >&2'; __exec \"echo more $SILENCE\"; }\n"
+	dir := strategic(t, talks, nil)
+	for _, c := range []struct {
+		src        config.Source
+		says, omit []string
+	}{
+		{config.Source{}, []string{"-----> working\nnoise\nmore\n", "trouble\n"}, []string{"+ "}},
+		{config.Source{Silent: true}, []string{"-----> working\n\nSHOP DELIVERED!", "trouble\n"}, []string{"noise", "more"}},
+		{config.Source{Debug: true}, []string{"+ status working", "noise"}, nil},
+	} {
+		c.src.Dir, c.src.Environ = dir, environ()
+		loaded, err := config.Load(t.Context(), c.src)
+		require.NoError(t, err)
+		var out bytes.Buffer
+		require.NoError(t, loaded.Script.RunStrategy(t.Context(), "copy", config.Call{Stdout: &out, Stderr: &out}))
+		for _, text := range c.says {
+			assert.Contains(t, out.String(), text)
+		}
+		for _, text := range c.omit {
+			assert.NotContains(t, out.String(), text)
+		}
+	}
+}
+
 func ranStrategy(t *testing.T, text string) (string, error) {
 	t.Helper()
 	var out bytes.Buffer

@@ -3,6 +3,7 @@ package delivery
 import (
 	"cmp"
 	"context"
+	"slices"
 	"strings"
 	"time"
 
@@ -11,8 +12,8 @@ import (
 )
 
 // Hooks are the functions of the project's own that run here, where deliver
-// was started: pre_ and post_ of ship, switch, restart and rollback once per
-// run, drain and undrain for each server. The zero Hooks are none.
+// was started: those of HookNames once per run, drain and undrain for each
+// server. The zero Hooks are none.
 type Hooks struct {
 	Has  func(name string) bool
 	Call func(ctx context.Context, call HookCall) error
@@ -24,6 +25,52 @@ type HookCall struct {
 	Args []string
 	Env  map[string]string
 	Line func(string) // gets each line that the hook prints
+}
+
+// hookSteps are the steps that have hooks, each with the tasks of the original
+// Deliver that it stands for: their hooks are called around the step's own.
+var hookSteps = []struct {
+	step  string
+	tasks []string // the outer one first
+}{
+	{"ship", []string{"git_push"}},
+	{"switch", nil},
+	{"restart", []string{"upstart", "launch"}},
+	{"rollback", nil},
+}
+
+// HookNames are the hooks that are called once per run.
+func HookNames() []string {
+	var names []string
+	for _, h := range hookSteps {
+		names = append(append(names, before(h.step)...), after(h.step)...)
+	}
+	return names
+}
+
+func before(step string) []string {
+	var names []string
+	for _, task := range append(tasksOf(step), step) {
+		names = append(names, "pre_"+task)
+	}
+	return names
+}
+
+func after(step string) []string {
+	names := []string{"post_" + step}
+	for _, task := range slices.Backward(tasksOf(step)) {
+		names = append(names, "post_"+task)
+	}
+	return names
+}
+
+func tasksOf(step string) []string {
+	for _, h := range hookSteps {
+		if h.step == step {
+			return slices.Clone(h.tasks)
+		}
+	}
+	return nil
 }
 
 func (h Hooks) has(name string) bool { return h.Has != nil && h.Has(name) }

@@ -67,6 +67,22 @@ func TestHooksAreCalledInOrder(t *testing.T) {
 	assert.Contains(t, s.said(), "hook drain h1")
 }
 
+// Hooks of the original's tasks stand around those of the step that does
+// their work now.
+func TestHooksOfTheOriginalsTasks(t *testing.T) {
+	t.Parallel()
+	s := newServers(t, "h1")
+	n := &notebook{}
+	d := s.delivery(app(t, "v1"))
+	d.Hooks = n.hooks(delivery.HookNames()...)
+	require.Equal(t, rollout.OK, d.Deliver(t.Context()).Result, s.said())
+	assert.Equal(t, []string{
+		"pre_git_push", "pre_ship", "post_ship", "post_git_push",
+		"pre_switch", "pre_upstart", "pre_launch", "pre_restart", "post_restart", "post_launch", "post_upstart", "post_switch",
+	}, n.calls)
+	assert.Subset(t, delivery.HookNames(), append(n.calls, "pre_rollback", "post_rollback"))
+}
+
 func TestHooksAroundATakingBack(t *testing.T) {
 	t.Parallel()
 	s := newServers(t, "h1", "h2")

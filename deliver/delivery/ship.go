@@ -12,9 +12,9 @@ import (
 func (f *fleet) ship() rollout.Phase {
 	return rollout.Phase{
 		Name:   "ship",
-		Before: f.once("pre_ship"),
+		Before: f.once(before("ship")...),
 		Steps:  []rollout.Step{f.step("receive", f.receive)},
-		After:  f.once("post_ship"),
+		After:  f.once(after("ship")...),
 	}
 }
 

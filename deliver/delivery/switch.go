@@ -14,12 +14,12 @@ import (
 func (f *fleet) switching() rollout.Phase {
 	phase := rollout.Phase{Name: "switch"}
 	if f.Action == Rollback {
-		phase.Before = f.once("pre_rollback")
+		phase.Before = f.once(before("rollback")...)
 	}
-	phase.Before = append(phase.Before, f.once("pre_switch", "pre_restart")...)
-	phase.After = f.once("post_restart", "post_switch")
+	phase.Before = append(phase.Before, f.once(append(before("switch"), before("restart")...)...)...)
+	phase.After = f.once(append(after("restart"), after("switch")...)...)
 	if f.Action == Rollback {
-		phase.After = append(phase.After, f.once("post_rollback")...)
+		phase.After = append(phase.After, f.once(after("rollback")...)...)
 	}
 	phase.After = append(phase.After, f.prune()...)
 

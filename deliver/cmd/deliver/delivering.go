@@ -159,27 +159,35 @@ func (e *environment) env(name string) string {
 
 // build makes the build that is asked for, by delivery.Make or MakePlain.
 func (e *environment) build(ctx context.Context, c *config.Config, from builder) (*delivery.Build, error) {
-	known, err := recordOf(c.Settings, e.by(c.Settings))
+	known, err := recordOf(c, e.by(c.Settings))
 	if err != nil {
 		return nil, withCode(exitUsage, err)
 	}
-	b, err := from(ctx, delivery.Source{File: c.Build, Stdin: e.stdin, Dir: e.dir, Ref: refOf(c.Settings)}, known)
+	b, err := from(ctx, delivery.Source{File: c.Build, Stdin: e.stdin, Dir: e.dir, Ref: refOf(c)}, known)
 	return b, withCode(exitUsage, err)
 }
 
 type builder func(context.Context, delivery.Source, release.Record) (*delivery.Build, error)
 
 // refOf is what git archive is asked for. Of a refspec it is the source side.
-func refOf(s config.Settings) string {
-	refspec, _, _ := strings.Cut(strings.TrimPrefix(s.Refspec, "+"), ":")
-	return cmp.Or(s.Revision, s.Tag, s.Branch, refspec)
+func refOf(c *config.Config) string {
+	chosen := c.Ref()
+	if chosen.Variable.Name != "REFSPEC" {
+		return chosen.Text
+	}
+	ref, _, _ := strings.Cut(strings.TrimPrefix(chosen.Text, "+"), ":")
+	return ref
 }
 
 // recordOf is what is known of a release before it is built.
-func recordOf(s config.Settings, by string) (release.Record, error) {
+func recordOf(c *config.Config, by string) (release.Record, error) {
+	s := c.Settings
 	rec := release.Record{
 		ID: cmp.Or(s.ReleaseID, s.BuildTag), App: s.App, Version: cmp.Or(s.Version, s.Tag), Commit: cmp.Or(s.Commit, s.GitCommit),
 		Branch: s.Branch, BuildTag: s.BuildTag, BuildURL: s.BuildURL, Job: s.JobName, By: by,
+	}
+	if s.Build == "" {
+		leaveToGit(&rec, c)
 	}
 	if s.BuildNumber == "" {
 		return rec, nil
@@ -190,4 +198,16 @@ func recordOf(s config.Settings, by string) (release.Record, error) {
 	}
 	rec.Sequence, rec.Job = number, cmp.Or(s.JobName, s.App)
 	return rec, nil
+}
+
+// leaveToGit takes out of the record what git knows of what it archives, and
+// what is said of something else: with --ref, the TAG of the environment.
+func leaveToGit(rec *release.Record, c *config.Config) {
+	rec.Commit = ""
+	if c.Version == "" && c.Value("TAG").YieldsTo(c.Ref()) {
+		rec.Version = ""
+	}
+	if c.Value("BRANCH").YieldsTo(c.Ref()) {
+		rec.Branch = ""
+	}
 }

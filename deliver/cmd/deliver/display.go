@@ -47,9 +47,9 @@ func (e *environment) display(c *config.Config, action string) (*display, error)
 	if c.LogFile == "" {
 		return d, nil
 	}
-	log, err := os.OpenFile(c.LogFile, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o644)
+	log, err := openLog(c.LogFile)
 	if err != nil {
-		return nil, withCode(exitUsage, fmt.Errorf("open LOG_FILE: %w", err))
+		return nil, withCode(exitUsage, err)
 	}
 	options.Out, options.Bars, options.Color, options.Compact, options.Verbose = log, false, false, false, true
 	d.reporters, d.log = append(d.reporters, report.New(options)), log

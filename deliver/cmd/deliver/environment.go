@@ -34,11 +34,14 @@ type output struct {
 // settings reads flags, environment and .deliver/config, and says on stderr
 // what is odd about them. Its error ends deliver with exitUsage.
 func (e *environment) settings(ctx context.Context) (*config.Config, error) {
-	c, err := config.Load(ctx, config.Source{Dir: e.dir, Environ: e.environ, Flags: e.flags, Output: e.stderr})
+	c, err := config.Load(ctx, config.Source{
+		Dir: e.dir, Environ: e.environ, Flags: e.flags, Output: e.stderr,
+		Silent: e.output.compact, Debug: e.output.debug,
+	})
 	if err != nil {
 		return nil, withCode(exitUsage, err)
 	}
-	for _, note := range c.Notes() {
+	for _, note := range append(c.Notes(), uncalled(c)...) {
 		_, _ = fmt.Fprintf(e.stderr, "deliver: note: %s\n", note)
 	}
 	return c, nil

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 
@@ -21,15 +22,20 @@ func help(e *environment, tree []*cli.Command, topic []string) error {
 	if len(topic) == 0 {
 		return printTo(e.stdout, overview(e, tree))
 	}
-	if topic[0] == "settings" {
-		return printTo(e.stdout, settingsPage())
+	if page, ok := topics()[topic[0]]; ok {
+		return printTo(e.stdout, page())
 	}
 	command := findCommand(tree, topic[0])
 	if command == nil {
-		known := append(commandNames(tree), "settings")
+		known := append(commandNames(tree), slices.Sorted(maps.Keys(topics()))...)
 		return usage(fmt.Errorf("there is no help on %q%s", topic[0], config.Suggest(topic[0], known)))
 	}
 	return printTo(e.stdout, commandPage(command))
+}
+
+// topics are the pages that are of no command.
+func topics() map[string]func() string {
+	return map[string]func() string{"settings": settingsPage, "hooks": hooksPage}
 }
 
 func printTo(w io.Writer, text string) error {
@@ -51,7 +57,7 @@ func overview(e *environment, tree []*cli.Command) string {
 		}
 		entry(&b, name, c.Usage)
 	}
-	entry(&b, "help [COMMAND|settings]", "a page on one command, or on all settings")
+	entry(&b, "help [COMMAND|TOPIC]", "a page on one command, on all settings or on hooks")
 	b.WriteString("\nFlags of every command:\n")
 	entry(&b, "-s, --strategy NAME", "how to deliver")
 	for _, f := range outputFlags(e) {
@@ -169,12 +175,13 @@ func flagEntry(b *strings.Builder, f cli.Flag) {
 	entry(b, name, usage)
 }
 
-// entry writes a name and its explanation in two columns.
+// entry writes a name and its explanation in two columns; a long name has
+// lines of its own.
 func entry(b *strings.Builder, name, text string) {
 	lines := wrap(text, helpWidth-helpColumn)
 	first := "  " + name
 	if len(first) > helpColumn-2 {
-		b.WriteString(first + "\n")
+		b.WriteString("  " + strings.Join(wrap(name, helpWidth-2), "\n  ") + "\n")
 		first = ""
 	}
 	for i, line := range lines {

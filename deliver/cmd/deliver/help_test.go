@@ -17,7 +17,7 @@ func TestHelpFitsTheScreen(t *testing.T) {
 	t.Parallel()
 	e := &environment{flags: map[string]string{}}
 	all := completed(commands(e), e)
-	pages := []string{overview(e, all), settingsPage()}
+	pages := []string{overview(e, all), settingsPage(), hooksPage()}
 	for _, c := range all {
 		pages = append(pages, commandPage(c))
 	}

@@ -47,18 +47,6 @@ func appOf(s config.Settings) delivery.App {
 	}
 }
 
-// hooksOf are the functions of .deliver/config as a delivery calls them.
-func hooksOf(script *config.Script) delivery.Hooks {
-	return delivery.Hooks{
-		Has: script.Has,
-		Call: func(ctx context.Context, call delivery.HookCall) error {
-			out := &lines{tell: call.Line}
-			defer out.end()
-			return script.Call(ctx, config.Call{Function: call.Name, Args: call.Args, Env: call.Env, Stdout: out, Stderr: out})
-		},
-	}
-}
-
 // lines passes on what is written to it line by line. Whoever writes to it
 // writes one thing at a time.
 type lines struct {

@@ -29,4 +29,5 @@ if [[ -n $1 ]]; then
   }
 fi
 shift
+[[ -z ${__deliver_debug-} ]] || set -x
 "$@"

@@ -23,7 +23,10 @@ __log() {
   [[ -z ${LOG_FILE-} ]] || builtin echo "$(date) ::: $*" >>"$LOG_FILE"
 }
 
-__exec() { eval "$1"; }
+# __exec runs a command; with -C what it prints is left out, save its errors.
+__exec() {
+  if [[ -n ${__deliver_silent-} ]]; then eval "$1" >/dev/null; else eval "$1"; fi
+}
 
 __exec_if_defined() {
   if declare -F "$1" >/dev/null; then "$1"; fi
@@ -42,7 +45,7 @@ __remote() {
   local -a pids=() names=()
   __log "$hosts : $job"
   for host in $(__remote_friendly "$hosts"); do
-    __deliver_ssh "$host" "$job" </dev/null &
+    __exec '__deliver_ssh "$host" "$job" </dev/null' &
     pids+=("$!")
     names+=("$host")
   done
