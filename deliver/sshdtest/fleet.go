@@ -105,10 +105,18 @@ func Need(t testing.TB, program, pkg string) string {
 			return path
 		}
 	}
-	reason := fmt.Sprintf("needs %s (package %s)", program, pkg)
-	if os.Getenv("CI") == "true" || os.Getenv("DELIVER_TEST_NO_SKIP") == "1" {
-		t.Fatal(reason)
-	}
-	t.Skip(reason)
+	NeedThat(t, false, fmt.Sprintf("%s (package %s)", program, pkg))
 	return ""
+}
+
+// NeedThat is Need for anything else that may not be there.
+func NeedThat(t testing.TB, there bool, reason string) {
+	t.Helper()
+	switch {
+	case there:
+	case os.Getenv("CI") == "true" || os.Getenv("DELIVER_TEST_NO_SKIP") == "1":
+		t.Fatal("needs " + reason)
+	default:
+		t.Skip("needs " + reason)
+	}
 }
