@@ -79,18 +79,19 @@ func TestEverySettingReachesItsField(t *testing.T) {
 	c := load(t, configured(t, `
 APP=shop APP_USER=web DELIVER_TO=/srv/shop HOSTS="a me@b:22" STRATEGY=tarball
 BUILD=- RELEASE_ID=r1 REFSPEC=main REVISION=abc BRANCH=topic TAG=v1 VERSION=1.0 COMMIT=def
-ORDER=rolling BATCH=1,50% CANARY=1 PAUSE=5 MAX_FAILURES=1 MAX_UNREACHABLE=10% ON_FAILURE=stop MAX_SHRINK=20%
+ORDER=rolling BATCH=1,50% CANARY=1 PAUSE=5 MAX_FAILURES=1 MAX_UNREACHABLE=10% ON_FAILURE=stop MAX_SHRINK=20% WAIT=1m LEASE_TTL=9s
 SUPERVISOR=runit SERVICE=web RESTART_CMD="./restart now" PORT=5000 SHARED_PATHS=(log tmp)
 HEALTH_URL=http://localhost/ HEALTH_PORT=80 HEALTH_CMD=true HEALTH_RISE=1 HEALTH_INTERVAL=1s HEALTH_TIMEOUT=2s HEALTH_DEADLINE=3s
 KEEP_RELEASES=9 STORE=s3://b/p STORE_ENDPOINT=http://localhost:1 LOG_FILE=/var/log/d
 SSH_TIMEOUT=3 SSH_CONFIG=ssh KNOWN_HOSTS=known HOST_KEY=accept-new STEP_TIMEOUT=1m HOOK_TIMEOUT=2m
 BUILD_TAG=bt BUILD_NUMBER=7 BUILD_URL=http://j/7 JOB_NAME=job GIT_COMMIT=123 AUTOBUILDER_URL=http://a AUTOBUILDER_TOKEN=secret
-`), "DELIVER_CONFIG_TIMEOUT=90s", "DELIVER_EXCEPT=b")
+`), "DELIVER_CONFIG_TIMEOUT=90s", "DELIVER_EXCEPT=b", "DELIVER_ALLOW_OLDER=yes")
 	hosts := []inventory.Host{{Name: "a"}, {Name: "b", User: "me", Port: 22}}
 	assert.Equal(t, config.Settings{
 		App: "shop", AppUser: "web", DeliverTo: "/srv/shop", Hosts: hosts[:1], Fleet: hosts, Except: []string{"b"}, Strategy: "tarball",
 		Build: "-", ReleaseID: "r1", Refspec: "main", Revision: "abc", Branch: "topic", Tag: "v1", Version: "1.0", Commit: "def",
 		Order: "rolling", Batch: "1,50%", Canary: "1", Pause: 5 * time.Second, MaxFailures: "1", MaxUnreachable: "10%", OnFailure: "stop", MaxShrink: "20%",
+		Wait: time.Minute, LeaseTTL: 9 * time.Second, AllowOlder: true,
 		Supervisor: "runit", Service: "web", RestartCmd: "./restart now", Port: 5000, SharedPaths: []string{"log", "tmp"},
 		HealthURL: "http://localhost/", HealthPort: 80, HealthCmd: "true", HealthRise: 1,
 		HealthInterval: time.Second, HealthTimeout: 2 * time.Second, HealthDeadline: 3 * time.Second,

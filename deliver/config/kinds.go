@@ -18,6 +18,7 @@ const (
 	Number   Kind = "number"
 	Duration Kind = "duration"
 	List     Kind = "list"
+	Yes      Kind = "yes or no" // as a flag it needs no value
 )
 
 // binding ties a variable to the field it fills.
@@ -63,6 +64,20 @@ func duration(field func(*Settings) *time.Duration) binding {
 		d, err := parseDuration(v)
 		*field(s) = d
 		return err
+	}}
+}
+
+func yes(field func(*Settings) *bool) binding {
+	return binding{Yes, func(s *Settings, v string) error {
+		switch strings.ToLower(v) {
+		case "yes", "true", "on", "1":
+			*field(s) = true
+		case "no", "false", "off", "0":
+			*field(s) = false
+		default:
+			return fmt.Errorf("%s is neither yes nor no", shown(v))
+		}
+		return nil
 	}}
 }
 

@@ -37,6 +37,9 @@ type Settings struct {
 	MaxUnreachable string
 	OnFailure      string
 	MaxShrink      string
+	Wait           time.Duration // in line, where another delivery is under way
+	LeaseTTL       time.Duration // that a delivery which died still holds its servers
+	AllowOlder     bool
 
 	Supervisor  string // systemd, runit, supervisor, upstart, none; empty: find out
 	Service     string

@@ -23,6 +23,7 @@ const (
 const (
 	Healthy    = "healthy"
 	RolledBack = "rolled back"
+	Failed     = "failed" // and left so
 )
 
 // Delivery is one release on its way to a fleet. It is the same whether the
@@ -46,6 +47,13 @@ type Delivery struct {
 
 	Order  plan.Order
 	Limits plan.Limits
+	Lease  Lease
+	// Ancestry says how the commit of the release is related to the one that a
+	// server runs; nil: the order of builds alone decides which is newer.
+	Ancestry   func(ctx context.Context, commit, than string) Ancestry
+	AllowOlder bool           // an older release may replace a newer one
+	From       release.Record // of Rollback: what is rolled back from
+
 	Relist func(context.Context) ([]inventory.Host, error)
 	Listen func(rollout.Event)
 }
@@ -74,7 +82,10 @@ func (d *Delivery) Deliver(ctx context.Context) rollout.Outcome {
 	r := d.rollout()
 	r.Prepare = []rollout.Phase{f.preflight(), f.ship()}
 	r.Switch = f.switching()
+	stop := f.keepLeases(ctx)
 	outcome := r.Run(ctx)
+	stop()
+	f.recordFailures(ctx, outcome)
 	if err := f.afterUndo(context.WithoutCancel(ctx)); err != nil {
 		outcome.Err = errors.Join(outcome.Err, err)
 	}

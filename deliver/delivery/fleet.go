@@ -27,8 +27,13 @@ type fleet struct {
 // visit is what a delivery knows of one server. Only the steps of this server
 // use it, and they follow one another.
 type visit struct {
+	key      string // the host as HOSTS names it
 	name     string
 	server   host.Server
+	fit      bool // the release can go there
+	claimed  bool // this run has the lease
+	claim    host.Claimed
+	over     string     // what may be replaced whatever the order of builds says
 	state    host.State // before anything was changed
 	previous string     // the release to go back to
 	settled  bool       // the release is current and healthy already
@@ -47,23 +52,13 @@ func (f *fleet) visit(h inventory.Host) *visit {
 	defer f.mu.Unlock()
 	v := f.visits[h.String()]
 	if v == nil {
-		v = &visit{name: h.Name}
+		v = &visit{key: h.String(), name: h.Name}
 		f.visits[h.String()] = v
 	}
 	return v
 }
 
-func (f *fleet) all() []*visit {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	var found []*visit
-	for _, v := range f.visits {
-		if v.server != nil {
-			found = append(found, v)
-		}
-	}
-	return found
-}
+func (f *fleet) all() []*visit { return f.those(func(v *visit) bool { return v.server != nil }) }
 
 func (f *fleet) states() map[string]host.State {
 	f.mu.Lock()
@@ -78,6 +73,7 @@ func (f *fleet) states() map[string]host.State {
 }
 
 func (f *fleet) close() {
+	f.release(context.Background())
 	for _, v := range f.all() {
 		_ = v.server.Close() // all that it did was answered for
 	}
@@ -119,6 +115,12 @@ func has(s host.State, id string) bool {
 		}
 	}
 	return false
+}
+
+func (v *visit) setFit(f *fleet, fit bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	v.fit = fit
 }
 
 func (v *visit) say(tell *rollout.Teller, format string, args ...any) {

@@ -253,11 +253,11 @@ func TestWhatAKilledRunLeftConverges(t *testing.T) {
 	for name, prepare := range map[string]func(s *servers, local *host.Local, b *delivery.Build){
 		"shipped": func(*servers, *host.Local, *delivery.Build) {},
 		"switched, not restarted": func(s *servers, local *host.Local, b *delivery.Build) {
-			_, err := local.Switch(s.t.Context(), b.Record.ID)
+			_, err := local.Switch(s.t.Context(), b.Record.ID, "")
 			require.NoError(s.t, err)
 		},
 		"restarted, not written down": func(s *servers, local *host.Local, b *delivery.Build) {
-			_, err := local.Switch(s.t.Context(), b.Record.ID)
+			_, err := local.Switch(s.t.Context(), b.Record.ID, "")
 			require.NoError(s.t, err)
 			require.NoError(s.t, local.Restart(s.t.Context(), s.delivery(b).App.Service))
 		},
@@ -290,7 +290,7 @@ func TestAReleaseThatWasCutAndIsBadGoesBackToTheLastGoodOne(t *testing.T) {
 	require.NoError(t, err)
 	_, err = local.Receive(t.Context(), b.Record, b.Compressed(), nil)
 	require.NoError(t, err)
-	_, err = local.Switch(t.Context(), "v2")
+	_, err = local.Switch(t.Context(), "v2", "")
 	require.NoError(t, err)
 	s.poison("h1", "v2")
 	assert.Equal(t, rollout.RolledBack, s.push("v2").Result)

@@ -11,17 +11,33 @@ import (
 
 	"deliver/host"
 	"deliver/inventory"
+	"deliver/release"
 	"deliver/rollout"
 )
 
 // record writes that the release is healthy on a server. On one that was so
 // before it is written only if an earlier run could not.
 func (f *fleet) record(ctx context.Context, v *visit, tell *rollout.Teller) error {
-	if v.settled && known(v.state.History, f.Record.ID) {
-		return nil
+	if !v.settled || !known(v.state.History, f.Record.ID) {
+		f.write(ctx, v, host.Entry{Result: Healthy}, tell)
 	}
-	f.write(ctx, v, host.Entry{Result: Healthy}, tell)
+	f.pin(ctx, v, tell)
 	return nil
+}
+
+// recordFailures writes on servers that are left with a failed release why.
+func (f *fleet) recordFailures(ctx context.Context, outcome rollout.Outcome) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), releaseTime)
+	defer cancel()
+	failed := map[string]string{}
+	for _, h := range outcome.Hosts {
+		if h.Result == rollout.HostFailed {
+			failed[h.Host.String()] = h.Err.Error()
+		}
+	}
+	each(f.those(func(v *visit) bool { return v.switched && failed[v.key] != "" }), func(v *visit) {
+		f.write(ctx, v, host.Entry{Result: Failed, Why: failed[v.key]}, nil)
+	})
 }
 
 // known says whether the history ends with the release being healthy.
@@ -69,6 +85,32 @@ func (f *fleet) pruneServer(ctx context.Context, v *visit, tell *rollout.Teller)
 	case len(removed) > 0:
 		tell.Message(fmt.Sprintf("%s: removed %s", v.name, strings.Join(removed, ", ")))
 	}
+}
+
+// Goal is the release that a rollback without a name goes to: that of a
+// rollback which was cut, or else the last good one before current.
+func Goal(states []host.State, current string) (string, bool) {
+	if good := merge(states); len(good) > 0 {
+		last := good[len(good)-1]
+		cut := func(s host.State) bool { return s.Current != "" && s.Current != last.Release }
+		if last.Action == Rollback && slices.ContainsFunc(states, cut) {
+			return last.Release, true
+		}
+	}
+	return LastGood(states, current)
+}
+
+// RolledFrom is the release that a fleet leaves when it is rolled back to
+// another one.
+func RolledFrom(states []host.State, to string) release.Record {
+	others := slices.DeleteFunc(slices.Clone(states), func(s host.State) bool { return s.Current == to })
+	from := Current(others)
+	for _, s := range others {
+		if rec := recordOf(s, from); rec.ID != "" {
+			return rec
+		}
+	}
+	return release.Record{}
 }
 
 // LastGood is the release that a fleet would be rolled back to from current:

@@ -1,6 +1,7 @@
 package delivery
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -42,9 +43,11 @@ func (f *fleet) look(ctx context.Context, v *visit, tell *rollout.Teller) error 
 	} else {
 		v.say(tell, "runs %s", state.Current)
 	}
-	if err := f.suits(v); err != nil {
+	v.setFit(f, false)
+	if err := cmp.Or(f.mayReplace(ctx, v), f.suits(v)); err != nil {
 		return err
 	}
+	v.setFit(f, true)
 	if v.settled = f.isSettled(ctx, v); v.settled {
 		v.say(tell, "and is healthy: nothing is to be done here")
 	}

@@ -12,8 +12,8 @@ import (
 func (f *fleet) ship() rollout.Phase {
 	return rollout.Phase{
 		Name:   "ship",
-		Before: f.once(before("ship")...),
-		Steps:  []rollout.Step{f.step("receive", f.receive)},
+		Before: append([]rollout.Step{f.claim()}, f.once(before("ship")...)...),
+		Steps:  []rollout.Step{f.step("lease", f.hold), f.step("receive", f.receive)},
 		After:  f.once(after("ship")...),
 	}
 }

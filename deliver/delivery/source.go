@@ -99,6 +99,23 @@ func (s Source) resolve(ctx context.Context) (origin, error) {
 	return from, nil
 }
 
+// Ancestry says how a commit is related to another one, as far as the checkout
+// knows both.
+func (s Source) Ancestry(ctx context.Context, commit, than string) Ancestry {
+	switch {
+	case s.isAncestor(ctx, commit, than):
+		return Older
+	case s.isAncestor(ctx, than, commit):
+		return Newer
+	}
+	return Unrelated
+}
+
+func (s Source) isAncestor(ctx context.Context, older, newer string) bool {
+	_, err := s.git(ctx, "merge-base", "--is-ancestor", "--end-of-options", older, newer)
+	return err == nil
+}
+
 func (s Source) git(ctx context.Context, args ...string) (string, error) {
 	cmd := exec.CommandContext(ctx, "git", args...)
 	cmd.Dir = s.Dir

@@ -82,7 +82,7 @@ func (f *fleet) switchTo(ctx context.Context, v *visit, tell *rollout.Teller) er
 		return err
 	}
 	v.switched = true
-	if _, err := v.server.Switch(ctx, f.Record.ID); err != nil {
+	if _, err := v.server.Switch(ctx, f.Record.ID, v.over); err != nil {
 		return err
 	}
 	return f.onServer(ctx, "post-switch", v, tell)

@@ -72,7 +72,7 @@ func (f *fleet) switchBack(ctx context.Context, v *visit, tell *rollout.Teller) 
 	if v.previous == "" {
 		v.say(tell, "nothing ran here before: current is taken away")
 	}
-	_, err := v.server.Switch(ctx, v.previous)
+	_, err := v.server.Switch(ctx, v.previous, f.Record.ID)
 	return err
 }
 

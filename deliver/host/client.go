@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"sync/atomic"
 
 	"deliver/release"
 )
@@ -14,6 +15,7 @@ import (
 type Client struct {
 	place Place
 	open  func(context.Context) (Session, error)
+	token atomic.Int64 // of the lease that requests carry; 0: none
 }
 
 var _ Server = (*Client)(nil)
@@ -34,8 +36,8 @@ func (c *Client) Receive(ctx context.Context, rec release.Record, r io.Reader, p
 }
 
 // Switch points `current` to the release id.
-func (c *Client) Switch(ctx context.Context, id string) (Switched, error) {
-	return ask[Switched](ctx, c, opSwitch, switchArgs{ID: id}, build{})
+func (c *Client) Switch(ctx context.Context, id, over string) (Switched, error) {
+	return ask[Switched](ctx, c, opSwitch, switchArgs{ID: id, Over: over}, build{})
 }
 
 // Restart restarts the service.
@@ -72,6 +74,36 @@ func (c *Client) Prune(ctx context.Context, keep int) ([]string, error) {
 	return ask[[]string](ctx, c, opPrune, pruneArgs{Keep: keep}, build{})
 }
 
+// History is the newest entries of the server's history.
+func (c *Client) History(ctx context.Context, limit int) ([]Entry, error) {
+	return ask[[]Entry](ctx, c, opHistory, entriesArgs{Limit: limit}, build{})
+}
+
+// Claim takes the server's lease, or renews it.
+func (c *Client) Claim(ctx context.Context, claim Claim) (Claimed, error) {
+	claimed, err := ask[Claimed](ctx, c, opClaim, claimArgs{Claim: claim}, build{})
+	if err == nil && claimed.Granted {
+		c.token.Store(claimed.Lease.Token)
+	}
+	return claimed, err
+}
+
+// Release gives the lease back.
+func (c *Client) Release(ctx context.Context) error {
+	if c.token.Load() == 0 {
+		return nil
+	}
+	_, err := ask[nothing](ctx, c, opRelease, nothing{}, build{})
+	c.token.Store(0)
+	return err
+}
+
+// Pin pins the server, or takes the pin away.
+func (c *Client) Pin(ctx context.Context, pin *Pin) error {
+	_, err := ask[nothing](ctx, c, opPin, pinArgs{Pin: pin}, build{})
+	return err
+}
+
 // Close does nothing: a Client keeps nothing open.
 func (c *Client) Close() error { return nil }
 
@@ -83,7 +115,7 @@ type build struct {
 
 func ask[T any](ctx context.Context, c *Client, op string, args any, b build) (T, error) {
 	var result T
-	req := Request{V: wireVersion, Op: op, Timeout: timeLeft(ctx), Place: c.place}
+	req := Request{V: wireVersion, Op: op, Timeout: timeLeft(ctx), Place: c.place, Token: c.token.Load()}
 	var err error
 	if req.Args, err = json.Marshal(args); err != nil {
 		return result, fmt.Errorf("%s: encode the request: %w", op, err)

@@ -55,7 +55,7 @@ func TestKilledAtAnyMomentLeavesOnlyWholeReleases(t *testing.T) {
 		id := fmt.Sprintf("v%d", n)
 		b := numbered(t, id, files)
 		_, receiveErr := client.Receive(t.Context(), b.Record, b.Reader(), nil)
-		_, switchErr := client.Switch(t.Context(), id)
+		_, switchErr := client.Switch(t.Context(), id, "")
 		if receiveErr != nil {
 			hosttest.RequireKind(t, receiveErr, host.KindUnreachable)
 		}

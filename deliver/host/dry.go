@@ -38,7 +38,7 @@ func (d *Dry) Receive(context.Context, release.Record, io.Reader, func(int64)) (
 }
 
 // Switch reports the current release that Look saw, and leaves it.
-func (d *Dry) Switch(context.Context, string) (Switched, error) {
+func (d *Dry) Switch(context.Context, string, string) (Switched, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return Switched{Previous: d.current}, nil
@@ -62,6 +62,24 @@ func (d *Dry) Record(context.Context, Entry) error { return nil }
 
 // Prune removes nothing.
 func (d *Dry) Prune(context.Context, int) ([]string, error) { return nil, nil }
+
+// History looks.
+func (d *Dry) History(ctx context.Context, limit int) ([]Entry, error) {
+	return d.server.History(ctx, limit)
+}
+
+// Claim takes nothing and is granted.
+func (d *Dry) Claim(_ context.Context, claim Claim) (Claimed, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return Claimed{Granted: true, Lease: Lease{Run: claim.Run, By: claim.By, Left: claim.TTL}, Current: d.current}, nil
+}
+
+// Release gives nothing back.
+func (d *Dry) Release(context.Context) error { return nil }
+
+// Pin pins nothing.
+func (d *Dry) Pin(context.Context, *Pin) error { return nil }
 
 // Close closes the server behind it.
 func (d *Dry) Close() error { return d.server.Close() }

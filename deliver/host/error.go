@@ -20,6 +20,10 @@ const (
 	KindUnreachable Kind = "unreachable" // no connection, or it broke
 	KindHostKey     Kind = "host-key"    // unknown, changed or revoked
 	KindAuth        Kind = "auth"        // the server refused the keys
+	KindLease       Kind = "lease"       // another delivery holds the server
+	KindFenced      Kind = "fenced"      // another delivery took the lease over
+	KindOrder       Kind = "order"       // a newer release runs
+	KindPinned      Kind = "pinned"      // it was rolled back, and is to stay so
 	KindDenied      Kind = "denied"      // this user may not write or do that on the server
 	KindFailed      Kind = "failed"      // anything else: a disk error, no permission
 )

@@ -23,12 +23,23 @@ func (l *Local) Record(ctx context.Context, entry Entry) error {
 	if err := l.prepare(); err != nil {
 		return err
 	}
+	done, err := l.step(ctx)
+	if err != nil {
+		return err
+	}
+	defer done()
 	unlock, err := l.lock(ctx)
 	if err != nil {
 		return err
 	}
 	defer unlock()
 	return l.wrap("write the history", appendLine(l.state("history.jsonl"), line))
+}
+
+// History is the newest entries, at most limit, oldest first.
+func (l *Local) History(_ context.Context, limit int) ([]Entry, error) {
+	entries, err := l.history()
+	return entries[max(0, len(entries)-max(limit, 0)):], err
 }
 
 // history is every entry, oldest first.
@@ -49,7 +60,7 @@ func parseHistory(content []byte) []Entry {
 	var entries []Entry
 	for line := range bytes.Lines(content) {
 		var e Entry
-		if json.Unmarshal(line, &e) == nil && e.Release != "" {
+		if json.Unmarshal(line, &e) == nil && (e.Release != "" || e.Action != "") {
 			entries = append(entries, e)
 		}
 	}

@@ -23,6 +23,11 @@ func (l *Local) Hook(ctx context.Context, name, id string, env map[string]string
 	if !there || err != nil {
 		return "", err
 	}
+	done, err := l.step(ctx)
+	if err != nil {
+		return "", err
+	}
+	defer done()
 	cmd := newCommand(ctx, dir, path)
 	cmd.Env = l.appEnvironment(id, env)
 	output, err := run(ctx, cmd)

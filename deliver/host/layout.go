@@ -8,6 +8,7 @@ import (
 	"os/user"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 
 	"deliver/release"
 )
@@ -15,7 +16,8 @@ import (
 // Local is the Server that this process runs on.
 type Local struct {
 	place Place
-	root  string // place.Root, expanded
+	root  string       // place.Root, expanded
+	token atomic.Int64 // of the lease that steps carry; 0: none
 }
 
 var _ Server = (*Local)(nil)

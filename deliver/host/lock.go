@@ -12,7 +12,11 @@ import (
 // lock holds off other processes for the short steps that change more than one
 // thing. The kernel lets go of it when the process dies.
 func (l *Local) lock(ctx context.Context) (unlock func(), err error) {
-	f, err := os.OpenFile(l.state("lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	return l.lockFile(ctx, l.state("lock"))
+}
+
+func (l *Local) lockFile(ctx context.Context, path string) (unlock func(), err error) {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return nil, l.wrap("lock", err)
 	}

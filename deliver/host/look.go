@@ -30,6 +30,14 @@ func (l *Local) Look(ctx context.Context, service Service) (State, error) {
 	if err != nil {
 		return State{}, err
 	}
+	lease, err := l.readLease()
+	if err != nil {
+		return State{}, err
+	}
+	pin, err := l.pin()
+	if err != nil {
+		return State{}, err
+	}
 	hostname, err := os.Hostname()
 	if err != nil {
 		return State{}, fmt.Errorf("look: %w", err)
@@ -40,7 +48,7 @@ func (l *Local) Look(ctx context.Context, service Service) (State, error) {
 		FreeBytes: bytes, FreeInodes: inodes,
 		Service: l.lookService(ctx, service),
 		History: entries[max(0, len(entries)-recentEntries):],
-		Version: version(),
+		Version: version(), Lease: lease.Lease, Pin: pin,
 	}, l.checkWritable()
 }
 

@@ -85,7 +85,7 @@ func newManaged(t *testing.T, manager string) *managed {
 	for _, id := range []string{"v1", "v2"} {
 		receive(t, root, numbered(t, id, 1))
 	}
-	_, err = m.Switch(t.Context(), "v1")
+	_, err = m.Switch(t.Context(), "v1", "")
 	require.NoError(t, err)
 	return m
 }
@@ -193,7 +193,7 @@ func (m *managed) tryToRestart(t *testing.T) {
 
 func (m *managed) switchTo(t *testing.T, id string) {
 	t.Helper()
-	_, err := m.Switch(t.Context(), id)
+	_, err := m.Switch(t.Context(), id, "")
 	require.NoError(t, err)
 }
 

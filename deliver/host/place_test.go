@@ -138,7 +138,7 @@ func TestDryDoesNothing(t *testing.T) {
 	root := t.TempDir()
 	local := newLocal(t, root)
 	receive(t, root, numbered(t, "v1", 1))
-	_, err := local.Switch(t.Context(), "v1")
+	_, err := local.Switch(t.Context(), "v1", "")
 	require.NoError(t, err)
 	before := describe(t, root, nil)
 
@@ -148,7 +148,7 @@ func TestDryDoesNothing(t *testing.T) {
 	assert.Equal(t, "v1", state.Current)
 	_, err = dry.Receive(t.Context(), numbered(t, "v2", 1).Record, unread{}, nil)
 	require.NoError(t, err)
-	switched, err := dry.Switch(t.Context(), "v2")
+	switched, err := dry.Switch(t.Context(), "v2", "")
 	require.NoError(t, err)
 	assert.Equal(t, "v1", switched.Previous)
 	require.NoError(t, dry.Restart(t.Context(), host.Service{Command: "touch " + root + "/touched"}))

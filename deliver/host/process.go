@@ -136,20 +136,24 @@ func (p process) parent() process {
 
 // started is when the process began, zero when it is not known.
 func (p process) started() time.Time {
-	const (
-		startTime      = 19 // field 22 of proc_pid_stat(5), counted from the state
-		ticksPerSecond = 100
-	)
-	f := p.stat()
-	if len(f) <= startTime {
-		return time.Time{}
-	}
-	ticks, err := strconv.ParseInt(f[startTime], 10, 64)
+	const ticksPerSecond = 100
+	ticks, err := strconv.ParseInt(p.startTicks(), 10, 64)
 	var up unix.Timespec
 	if err != nil || unix.ClockGettime(unix.CLOCK_BOOTTIME, &up) != nil {
 		return time.Time{}
 	}
 	return time.Now().Add(time.Duration(ticks)*(time.Second/ticksPerSecond) - time.Duration(up.Nano()))
+}
+
+// startTicks is when the process began, in the kernel's ticks since the boot;
+// empty when there is no such process.
+func (p process) startTicks() string {
+	const startTime = 19 // field 22 of proc_pid_stat(5), counted from the state
+	f := p.stat()
+	if len(f) <= startTime {
+		return ""
+	}
+	return f[startTime]
 }
 
 // stat are the fields of proc_pid_stat(5) from the state on: the name before

@@ -14,6 +14,11 @@ func (l *Local) Prune(ctx context.Context, keep int) ([]string, error) {
 	if _, err := os.Stat(l.state("")); errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
+	done, err := l.step(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
 	removed, trash, err := l.condemn(ctx, keep)
 	for _, dir := range trash {
 		if removeErr := removeTree(dir); err == nil {

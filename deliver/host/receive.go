@@ -25,6 +25,9 @@ func (l *Local) Receive(ctx context.Context, rec release.Record, build io.Reader
 	if err := l.prepare(); err != nil {
 		return Receipt{}, err
 	}
+	if err := l.mayChange(); err != nil {
+		return Receipt{}, err
+	}
 	if err := l.checkSpace(rec); err != nil {
 		return Receipt{}, err
 	}
@@ -73,6 +76,9 @@ func (l *Local) shelve(ctx context.Context, b *berth, rec release.Record) error 
 		return err
 	}
 	defer unlock()
+	if err := l.mayChange(); err != nil { // again: it took a while
+		return err
+	}
 	if already, err := l.already(rec); already || err != nil {
 		return err
 	}

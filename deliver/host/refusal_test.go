@@ -35,7 +35,7 @@ func newModest(t *testing.T) *modest {
 	b := numbered(t, "v1", 1)
 	_, err := m.client.Receive(t.Context(), b.Record, b.Reader(), nil)
 	require.NoError(t, err)
-	_, err = m.client.Switch(t.Context(), "v1")
+	_, err = m.client.Switch(t.Context(), "v1", "")
 	require.NoError(t, err)
 
 	require.NoError(t, os.Mkdir(m.dir, 0o755))

@@ -43,6 +43,7 @@ func Serve(ctx context.Context, in io.Reader, out io.Writer) error {
 	if err != nil {
 		return s.answer(nil, err)
 	}
+	local.token.Store(req.Token)
 	early, _ := requests.Peek(requests.Buffered())
 	s.build = io.MultiReader(bytes.NewReader(early), obeying(ctx, in))
 	return s.answer(s.do(ctx, local, req))
@@ -140,7 +141,7 @@ func operations() map[string]operation {
 			return l.Receive(ctx, a.Record, s.build, s.progress)
 		}),
 		opSwitch: with(func(ctx context.Context, _ *server, l *Local, a switchArgs) (any, error) {
-			return l.Switch(ctx, a.ID)
+			return l.Switch(ctx, a.ID, a.Over)
 		}),
 		opRestart: with(func(ctx context.Context, _ *server, l *Local, a restartArgs) (any, error) {
 			return nothing{}, l.Restart(ctx, a.Service)
@@ -154,6 +155,18 @@ func operations() map[string]operation {
 		}),
 		opPrune: with(func(ctx context.Context, _ *server, l *Local, a pruneArgs) (any, error) {
 			return l.Prune(ctx, a.Keep)
+		}),
+		opHistory: with(func(ctx context.Context, _ *server, l *Local, a entriesArgs) (any, error) {
+			return l.History(ctx, a.Limit)
+		}),
+		opClaim: with(func(ctx context.Context, _ *server, l *Local, a claimArgs) (any, error) {
+			return l.Claim(ctx, a.Claim)
+		}),
+		opRelease: with(func(ctx context.Context, _ *server, l *Local, _ nothing) (any, error) {
+			return nothing{}, l.Release(ctx)
+		}),
+		opPin: with(func(ctx context.Context, _ *server, l *Local, a pinArgs) (any, error) {
+			return nothing{}, l.Pin(ctx, a.Pin)
 		}),
 	}
 }

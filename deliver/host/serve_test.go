@@ -210,7 +210,7 @@ func TestClientSendsOneRequest(t *testing.T) {
 	s := &session{Reader: strings.NewReader(`{"ok":{"previous":"v0"}}` + "\n")}
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	switched, err := clientOf(s).Switch(ctx, "v1")
+	switched, err := clientOf(s).Switch(ctx, "v1", "")
 	require.NoError(t, err)
 	assert.Equal(t, "v0", switched.Previous)
 	var sent host.Request

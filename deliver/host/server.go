@@ -35,7 +35,10 @@ type Server interface {
 	Receive(ctx context.Context, rec release.Record, build io.Reader, progress func(int64)) (Receipt, error)
 	// Switch points `current` to the release id and reports what it
 	// pointed to. An empty id takes `current` away: it undoes the first delivery.
-	Switch(ctx context.Context, id string) (Switched, error)
+	// A release that is older than the current one is refused with KindOrder,
+	// unless over names the current one: the caller means to go back from it, or
+	// knows better.
+	Switch(ctx context.Context, id, over string) (Switched, error)
 	// Restart restarts the service; one that was not running is started.
 	Restart(ctx context.Context, service Service) error
 	// Check waits until the app is healthy in release id, or says by its Kind why not.
@@ -47,6 +50,18 @@ type Server interface {
 	// Prune removes old releases: failed ones first, then the oldest, until
 	// keep good ones are left. It never removes the current one or its predecessor.
 	Prune(ctx context.Context, keep int) (removed []string, err error)
+	// History is the newest entries of the server's history, at most limit, oldest first.
+	History(ctx context.Context, limit int) ([]Entry, error)
+	// Claim takes the server's lease, or renews it. Not to get it is no error: the
+	// answer says who has it. From then on every step of this Server carries the
+	// lease's token, and is refused with KindFenced once another has taken the lease over.
+	// Steps without a lease are refused with KindLease while somebody has it.
+	Claim(ctx context.Context, claim Claim) (Claimed, error)
+	// Release gives the lease back. It survives no crash: a lease that is not
+	// given back ends by itself.
+	Release(ctx context.Context) error
+	// Pin pins the server to what it runs, or takes the pin away where pin is nil.
+	Pin(ctx context.Context, pin *Pin) error
 	// Close ends the connection, if there is one.
 	Close() error
 }
@@ -66,6 +81,8 @@ type State struct {
 	Service    ServiceState     `json:"service"`
 	History    []Entry          `json:"history,omitempty"` // the newest few, oldest first
 	Version    string           `json:"version"`           // of deliver on the server
+	Lease      Lease            `json:"lease,omitzero"`
+	Pin        *Pin             `json:"pin,omitempty"`
 }
 
 // ServiceState is what the service manager says.
@@ -122,7 +139,7 @@ type Checked struct {
 type Entry struct {
 	Time     time.Time `json:"time"`
 	Run      string    `json:"run"`    // the delivery's id
-	Action   string    `json:"action"` // push, rollback, install
+	Action   string    `json:"action"` // push, rollback, install, unlock, unpin
 	Release  string    `json:"release"`
 	Previous string    `json:"previous,omitempty"`
 	Result   string    `json:"result"` // healthy, failed, rolled back

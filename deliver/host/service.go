@@ -28,6 +28,11 @@ type sighting struct {
 
 // Restart restarts the service; one that was not running is started.
 func (l *Local) Restart(ctx context.Context, service Service) error {
+	done, err := l.step(ctx)
+	if err != nil {
+		return err
+	}
+	defer done()
 	if service.Command != "" {
 		return l.runRestart(ctx, service.Command)
 	}

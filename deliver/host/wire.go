@@ -22,6 +22,10 @@ const (
 	opHook    = "hook"
 	opRecord  = "record"
 	opPrune   = "prune"
+	opHistory = "history"
+	opClaim   = "claim"
+	opRelease = "release"
+	opPin     = "pin"
 )
 
 // Request is the one line that a session starts with. After the line of
@@ -29,10 +33,11 @@ const (
 // first progress line, until end of input.
 type Request struct {
 	V  int    `json:"v"`
-	Op string `json:"op"` // look, receive, switch, restart, check, hook, record or prune
+	Op string `json:"op"` // one of the operations
 	// Timeout is what was left of the caller's deadline; zero: it had none.
 	Timeout time.Duration   `json:"timeout,omitempty"`
 	Place   Place           `json:"place"`
+	Token   int64           `json:"token,omitempty"` // of the caller's lease
 	Args    json.RawMessage `json:"args,omitempty"`
 }
 
@@ -61,7 +66,8 @@ type receiveArgs struct {
 }
 
 type switchArgs struct {
-	ID string `json:"id"`
+	ID   string `json:"id"`
+	Over string `json:"over,omitempty"`
 }
 
 type restartArgs struct {
@@ -92,6 +98,18 @@ type historyArgs struct {
 
 type pruneArgs struct {
 	Keep int `json:"keep"`
+}
+
+type entriesArgs struct {
+	Limit int `json:"limit"`
+}
+
+type claimArgs struct {
+	Claim Claim `json:"claim"`
+}
+
+type pinArgs struct {
+	Pin *Pin `json:"pin,omitempty"`
 }
 
 type nothing struct{}

@@ -10,6 +10,8 @@ func ExitCode(o rollout.Outcome) int {
 		return 0
 	case rollout.Partial:
 		return 3
+	case rollout.Held:
+		return 4
 	case rollout.RolledBack:
 		return 5
 	case rollout.Refused:

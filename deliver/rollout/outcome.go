@@ -21,6 +21,7 @@ const (
 	RolledBack  Result = "rolled back" // too much failed, and all that was switched is put back
 	Stopped     Result = "stopped"     // too much failed, with OnFailure stop: the fleet is mixed
 	Refused     Result = "refused"     // a step forbade it, or the Rollout is not valid; nothing was switched
+	Held        Result = "held"        // another run is at work on the fleet; nothing was switched
 	Interrupted Result = "interrupted" // the context ended before the run did
 )
 
@@ -93,6 +94,8 @@ func (c *conductor) result(err error) Result {
 		return Refused
 	case errors.Is(err, errInterrupted):
 		return Interrupted
+	case errors.Is(err, ErrHeld):
+		return Held
 	case err != nil:
 		return c.resultOfFailure()
 	case ok == 0:

@@ -92,6 +92,10 @@ type Rollout struct {
 // run, whatever the limits say.
 var ErrRefused = errors.New("refused")
 
+// ErrHeld is wrapped by the error of a Prepare step that found another run at
+// work on the fleet.
+var ErrHeld = errors.New("another run is under way")
+
 // ErrStuck is wrapped by the error of a step that did not return when its
 // context ended.
 var ErrStuck = errors.New("it does not end")

@@ -184,6 +184,10 @@ func findFlag(c *cli.Command, name string) cli.Flag {
 }
 
 func takesValue(f cli.Flag) bool {
+	if g, ok := f.(*cli.GenericFlag); ok {
+		s, ok := g.Value.(*setting)
+		return !ok || !s.IsBoolFlag()
+	}
 	d, ok := f.(cli.DocGenerationFlag)
 	return ok && d.TakesValue()
 }

@@ -33,6 +33,8 @@ func (e *environment) delivery(c *config.Config, action string) (*delivery.Deliv
 		App: appOf(c.Settings), Hooks: hooksOf(c.Script),
 		Times: delivery.Times{Step: c.StepTimeout, Hook: c.HookTimeout},
 		Order: order, Limits: limits,
+		Lease:    delivery.Lease{TTL: c.LeaseTTL, Wait: c.Wait},
+		Ancestry: delivery.Source{Dir: e.dir}.Ancestry, AllowOlder: c.AllowOlder,
 	}, nil
 }
 

@@ -50,6 +50,9 @@ func (s *setting) Set(value string) error {
 	return nil
 }
 
+// IsBoolFlag says that the flag alone means yes.
+func (s *setting) IsBoolFlag() bool { return s.variable.Kind == config.Yes }
+
 // String gives the value so far.
 func (s *setting) String() string { return s.given[s.variable.Name] }
 

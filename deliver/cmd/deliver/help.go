@@ -166,7 +166,7 @@ func flagEntry(b *strings.Builder, f cli.Flag) {
 	}
 	name := strings.Join(forms, ", ")
 	usage := doc.GetUsage()
-	if doc.TakesValue() {
+	if takesValue(f) {
 		name += " VALUE"
 		if preset := doc.GetDefaultText(); preset != "" && preset != `""` {
 			usage += " (" + preset + ")"

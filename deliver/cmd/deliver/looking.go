@@ -7,6 +7,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"deliver/config"
+	"deliver/delivery"
 	"deliver/host"
 	"deliver/inventory"
 	"deliver/rollout"
@@ -23,6 +24,13 @@ type sighting struct {
 // look looks at all servers at once and changes nothing. With check it also
 // asks whether they are healthy.
 func look(ctx context.Context, c *config.Config, check bool) []sighting {
+	return lookWith(ctx, c, func(ctx context.Context, server host.Server, seen *sighting) {
+		lookAt(ctx, appOf(c.Settings), server, seen, check)
+	})
+}
+
+// lookWith asks all servers at once.
+func lookWith(ctx context.Context, c *config.Config, ask func(context.Context, host.Server, *sighting)) []sighting {
 	seen := make([]sighting, len(c.Hosts))
 	open := opener(c.Settings)
 	var servers errgroup.Group
@@ -31,7 +39,14 @@ func look(ctx context.Context, c *config.Config, check bool) []sighting {
 		servers.Go(func() error {
 			ctx, cancel := context.WithTimeout(ctx, c.StepTimeout)
 			defer cancel()
-			seen[i] = lookAt(ctx, c.Settings, h, open, check)
+			seen[i].host = h
+			server, err := open(ctx, h)
+			if err != nil {
+				seen[i].err = err
+				return nil
+			}
+			defer server.Close()
+			ask(ctx, server, &seen[i])
 			return nil
 		})
 	}
@@ -39,22 +54,13 @@ func look(ctx context.Context, c *config.Config, check bool) []sighting {
 	return seen
 }
 
-func lookAt(ctx context.Context, s config.Settings, h inventory.Host, open func(context.Context, inventory.Host) (host.Server, error), check bool) sighting {
-	seen := sighting{host: h}
-	server, err := open(ctx, h)
-	if err != nil {
-		seen.err = err
-		return seen
-	}
-	defer server.Close()
-	app := appOf(s)
+func lookAt(ctx context.Context, app delivery.App, server host.Server, seen *sighting, check bool) {
 	seen.state, seen.err = server.Look(ctx, app.Service)
 	if seen.err == nil && check && seen.state.Current != "" {
 		health := app.Health
 		health.Deadline = min(health.Deadline, time.Duration(health.Rise)*(health.Interval+health.Timeout)+time.Second)
 		_, seen.sick = server.Check(ctx, health, app.Service, seen.state.Current)
 	}
-	return seen
 }
 
 func states(seen []sighting) []host.State {

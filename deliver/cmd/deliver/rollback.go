@@ -6,7 +6,6 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"deliver/config"
 	"deliver/delivery"
 	"deliver/release"
 	"deliver/store"
@@ -18,7 +17,8 @@ func rollbackCommand(e *environment) *cli.Command {
 		Usage: "go back to the last release that was live and healthy",
 		Description: "An ordinary delivery of an earlier release: drained, switched, restarted and checked like any other. Which one is " +
 			"in the servers' history; what was rolled back from before does not count. A server that does not have it any more gets it " +
-			"from STORE. New servers install it from then on.",
+			"from STORE. New servers install it from then on. The servers are pinned to it: a push is refused until a newer version comes, " +
+			"or deliver unpin. Neither CANARY nor PAUSE holds it up.",
 		Flags:  []cli.Flag{&cli.StringFlag{Name: "to", Usage: "the id of a release, as deliver releases lists it"}},
 		Action: func(c *cli.Context) error { return e.rollback(c.Context, c.String("to")) },
 	}
@@ -36,11 +36,14 @@ func (e *environment) rollback(ctx context.Context, to string) error {
 	if err != nil {
 		return err
 	}
-	rec, err := earlier(ctx, c, course.store, to)
+	seen := look(ctx, c, false)
+	rec, err := earlier(ctx, seen, course.store, to)
 	if err != nil {
 		return err
 	}
-	course.delivery.Record = rec
+	course.delivery.Record, course.delivery.From = rec, delivery.RolledFrom(states(seen), rec.ID)
+	// Who goes back wants to be back: the release is known, and time matters.
+	course.delivery.Order.Canary, course.delivery.Order.Pause = 0, 0
 	if course.store != nil {
 		course.delivery.Package = func(ctx context.Context) (*delivery.Build, error) { return fetch(ctx, course.store, rec.ID) }
 	}
@@ -48,15 +51,14 @@ func (e *environment) rollback(ctx context.Context, to string) error {
 }
 
 // earlier is the record of the release to go back to.
-func earlier(ctx context.Context, c *config.Config, st *store.Store, to string) (release.Record, error) {
-	seen := look(ctx, c, false)
+func earlier(ctx context.Context, seen []sighting, st *store.Store, to string) (release.Record, error) {
 	if len(states(seen)) == 0 {
 		return release.Record{}, withCode(exitFailed, unasked(seen))
 	}
 	if to == "" {
 		current := delivery.Current(states(seen))
 		var found bool
-		if to, found = delivery.LastGood(states(seen), current); !found {
+		if to, found = delivery.Goal(states(seen), current); !found {
 			return release.Record{}, fmt.Errorf("no server remembers a release that was healthy before %q; name one with --to (deliver releases lists them)", current)
 		}
 	}

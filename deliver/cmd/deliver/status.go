@@ -43,6 +43,8 @@ type hostStatus struct {
 	Healthy bool      `json:"healthy"`
 	Why     string    `json:"why,omitempty"` // it is not healthy, or could not be asked
 	Drift   bool      `json:"drift,omitempty"`
+	Pinned  bool      `json:"pinned,omitempty"` // pushes are refused, see deliver unpin
+	Holder  string    `json:"holder,omitempty"` // of a delivery that is under way
 	Reached bool      `json:"reached"`
 }
 
@@ -63,6 +65,10 @@ func (s sighting) status(current string) hostStatus {
 	}
 	rec := recordIn(s.state.Releases, s.state.Current)
 	line.Release, line.Version, line.Commit, line.Since = s.state.Current, rec.Version, rec.Commit, s.state.Since
+	line.Pinned = s.state.Pin != nil
+	if s.state.Lease.Held() {
+		line.Holder = s.state.Lease.By
+	}
 	line.Service, line.Healthy, line.Drift = serviceWords(s), s.sick == nil && s.state.Current != "", s.state.Current != current
 	if s.sick != nil {
 		line.Why = s.sick.Error()
@@ -122,6 +128,12 @@ func (h hostStatus) row() string {
 	}
 	if h.Drift {
 		health += " (drift: most servers run another release)"
+	}
+	if h.Pinned {
+		health += " (pinned: deliver unpin lets pushes go)"
+	}
+	if h.Holder != "" {
+		health += " (" + h.Holder + " is delivering)"
 	}
 	since := "-"
 	if !h.Since.IsZero() {

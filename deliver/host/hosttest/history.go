@@ -231,7 +231,7 @@ func pruneKeepsBoth(t *testing.T, s *site) {
 		s.deliver(t, id)
 		s.record(t, entry(n, id, "healthy"))
 	}
-	_, err := s.Switch(s.ctx, "v2")
+	_, err := s.Switch(s.ctx, "v2", "")
 	require.NoError(t, err)
 	back := entry(9, "v2", "healthy")
 	back.Action, back.Previous = "rollback", "v1"
@@ -247,7 +247,7 @@ func pruneAfterRollback(t *testing.T, s *site) {
 	}
 	s.deliver(t, "v3")
 	s.record(t, entry(3, "v3", "rolled back"))
-	_, err := s.Switch(s.ctx, "v2")
+	_, err := s.Switch(s.ctx, "v2", "")
 	require.NoError(t, err)
 	assert.Equal(t, []string{"v3"}, s.prune(t, 5))
 	assert.Equal(t, []string{"v1", "v2"}, s.releases(t))

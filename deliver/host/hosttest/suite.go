@@ -79,7 +79,7 @@ func (s *site) receive(t *testing.T, b Build) host.Receipt {
 func (s *site) deliver(t *testing.T, id string, items ...Item) {
 	t.Helper()
 	s.receive(t, Make(t, id, append(items, File("id", id))...))
-	_, err := s.Switch(s.ctx, id)
+	_, err := s.Switch(s.ctx, id, "")
 	require.NoError(t, err)
 }
 

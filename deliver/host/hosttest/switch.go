@@ -86,11 +86,11 @@ func switchStories() []story {
 func currentFollows(t *testing.T, s *site) {
 	s.receive(t, Make(t, "v1", File("id", "one")))
 	s.receive(t, Make(t, "v2", File("id", "two")))
-	first, err := s.Switch(s.ctx, "v1")
+	first, err := s.Switch(s.ctx, "v1", "")
 	require.NoError(t, err)
 	assert.Equal(t, host.Switched{}, first)
 	assert.Equal(t, "one", s.read(t, "current", "id"))
-	second, err := s.Switch(s.ctx, "v2")
+	second, err := s.Switch(s.ctx, "v2", "")
 	require.NoError(t, err)
 	assert.Equal(t, host.Switched{Previous: "v1"}, second)
 	assert.Equal(t, "two", s.read(t, "current", "id"))
@@ -101,7 +101,7 @@ func currentFollows(t *testing.T, s *site) {
 
 func takeAway(t *testing.T, s *site) {
 	s.deliver(t, "v1")
-	switched, err := s.Switch(s.ctx, "")
+	switched, err := s.Switch(s.ctx, "", "")
 	require.NoError(t, err)
 	assert.Equal(t, "v1", switched.Previous)
 	assert.NoFileExists(t, s.path("current"))
@@ -110,7 +110,7 @@ func takeAway(t *testing.T, s *site) {
 
 func takeAwayNothing(t *testing.T, s *site) {
 	for range 2 {
-		switched, err := s.Switch(s.ctx, "")
+		switched, err := s.Switch(s.ctx, "", "")
 		require.NoError(t, err)
 		assert.Empty(t, switched.Previous)
 	}
@@ -119,7 +119,7 @@ func takeAwayNothing(t *testing.T, s *site) {
 func switchMissing(t *testing.T, s *site) {
 	s.deliver(t, "v1")
 	for _, id := range []string{"v2", "../v1", "."} {
-		_, err := s.Switch(s.ctx, id)
+		_, err := s.Switch(s.ctx, id, "")
 		RequireKind(t, err, host.KindMissing)
 		assert.Equal(t, "v1", s.look(t).Current)
 	}
@@ -128,7 +128,7 @@ func switchMissing(t *testing.T, s *site) {
 func switchIncomplete(t *testing.T, s *site) {
 	s.deliver(t, "v1")
 	require.NoError(t, os.Mkdir(s.path("releases", "v2"), 0o755))
-	_, err := s.Switch(s.ctx, "v2")
+	_, err := s.Switch(s.ctx, "v2", "")
 	RequireKind(t, err, host.KindMissing)
 	assert.Equal(t, []string{"v1"}, s.releases(t))
 	b := Make(t, "v2", File("a", "1"))
@@ -139,12 +139,12 @@ func switchIncomplete(t *testing.T, s *site) {
 func foreignCurrent(t *testing.T, s *site) {
 	s.receive(t, Make(t, "v1", File("a", "1")))
 	require.NoError(t, os.Mkdir(s.path("current"), 0o755))
-	_, err := s.Switch(s.ctx, "v1")
+	_, err := s.Switch(s.ctx, "v1", "")
 	require.ErrorContains(t, err, "current")
 	assert.DirExists(t, s.path("current"))
 	require.NoError(t, os.Remove(s.path("current")))
 	require.NoError(t, os.Symlink("/usr", s.path("current")))
-	_, err = s.Switch(s.ctx, "v1")
+	_, err = s.Switch(s.ctx, "v1", "")
 	require.ErrorContains(t, err, "/usr")
 }
 
@@ -158,7 +158,7 @@ func neverWithout(t *testing.T, s *site) {
 	}
 	start := time.Now()
 	for n := 0; n < 60 && time.Since(start) < 10*time.Second; n++ {
-		_, err := s.Switch(s.ctx, []string{"v1", "v2"}[n%2])
+		_, err := s.Switch(s.ctx, []string{"v1", "v2"}[n%2], "")
 		require.NoError(t, err)
 	}
 	close(stop)
