@@ -24,8 +24,9 @@ func (d *Dispatcher) decider(repo string) func(context.Context) time.Duration {
 			d.Log.Error("deliveries not read", "repo", repo, "error", err)
 			return retry.NextBackOff()
 		}
+		seen := d.look()
 		for _, delivery := range pending {
-			wait, err := d.decideOne(ctx, delivery)
+			wait, err := d.decideOne(ctx, delivery, seen)
 			if err != nil {
 				return d.later(ctx, delivery, err, retry.NextBackOff())
 			}
@@ -85,8 +86,9 @@ func (d *Dispatcher) strangers(known map[string]bool) func(context.Context) time
 
 func (d *Dispatcher) decideAll(ctx context.Context, repo string) error {
 	pending, err := d.Ledger.Pending(ctx, repo)
+	seen := d.look()
 	for _, delivery := range pending {
-		_, decideErr := d.decideOne(ctx, delivery)
+		_, decideErr := d.decideOne(ctx, delivery, seen)
 		err = errors.Join(err, decideErr)
 	}
 	return err
@@ -94,8 +96,8 @@ func (d *Dispatcher) decideAll(ctx context.Context, repo string) error {
 
 // decideOne says what becomes of a delivery. An error means that it could not
 // be said now, and a wait that it is too early; nothing was written then.
-func (d *Dispatcher) decideOne(ctx context.Context, delivery build.Delivery) (wait time.Duration, err error) {
-	decision, err := d.Consider(ctx, delivery)
+func (d *Dispatcher) decideOne(ctx context.Context, delivery build.Delivery, seen *view) (wait time.Duration, err error) {
+	decision, err := d.consider(ctx, delivery, seen)
 	if err != nil {
 		return 0, err
 	}
@@ -112,11 +114,15 @@ func (d *Dispatcher) decideOne(ctx context.Context, delivery build.Delivery) (wa
 
 // Consider says what would become of a delivery, and changes nothing.
 func (d *Dispatcher) Consider(ctx context.Context, delivery build.Delivery) (ledger.Decision, error) {
+	return d.consider(ctx, delivery, d.look())
+}
+
+func (d *Dispatcher) consider(ctx context.Context, delivery build.Delivery, seen *view) (ledger.Decision, error) {
 	decision := &ledger.Decision{Delivery: delivery.ID, Verdict: ledger.Ignored}
 	projects, why := d.asked(delivery)
 	var said []string
 	for _, project := range projects {
-		words, err := d.judge(ctx, delivery.Push, project, decision)
+		words, err := d.judge(ctx, judged{delivery.Push, project, seen}, decision)
 		if err != nil {
 			return *decision, err
 		}
@@ -157,9 +163,18 @@ func (d *Dispatcher) asked(delivery build.Delivery) (projects []build.Project, w
 // errNoRef says that what was triggered by hand is not there.
 var errNoRef = errors.New("the repository has no such branch, tag or commit")
 
+// judged is a push and the project that it is judged for, with what the
+// repository shows.
+type judged struct {
+	push    build.Push
+	project build.Project
+	seen    *view
+}
+
 // judge adds to the decision what the delivery means for one project.
-func (d *Dispatcher) judge(ctx context.Context, push build.Push, project build.Project, decision *ledger.Decision) (string, error) {
-	facts, err := d.facts(ctx, push, project)
+func (d *Dispatcher) judge(ctx context.Context, j judged, decision *ledger.Decision) (string, error) {
+	push, project := j.push, j.project
+	facts, err := d.facts(ctx, j)
 	if errors.Is(err, errNoRef) {
 		return fmt.Sprintf("%s: %s", push.Ref, errNoRef), nil
 	}
@@ -209,8 +224,9 @@ func add(decision *ledger.Decision, push build.Push, project build.Project, fact
 }
 
 // facts asks the repository and the ledger.
-func (d *Dispatcher) facts(ctx context.Context, push build.Push, project build.Project) (rules.Facts, error) {
-	refs, err := d.Git.Refs(ctx, project.CloneURL)
+func (d *Dispatcher) facts(ctx context.Context, j judged) (rules.Facts, error) {
+	push, project := j.push, j.project
+	refs, err := j.seen.refs(ctx, project.CloneURL)
 	if err != nil {
 		return rules.Facts{}, err
 	}
@@ -224,7 +240,7 @@ func (d *Dispatcher) facts(ctx context.Context, push build.Push, project build.P
 	facts.Tags = refs.TagsOf(facts.Commit)
 	facts.OnBranch = facts.Commit == facts.Head
 	if !facts.OnBranch && facts.Head != "" && push.Project == "" {
-		facts.OnBranch, err = d.Git.Contains(ctx, project.Name, project.CloneURL, project.Branch, facts.Commit)
+		facts.OnBranch, err = j.seen.contains(ctx, project, facts.Commit)
 	}
 	if err != nil {
 		return facts, err

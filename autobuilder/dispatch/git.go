@@ -66,46 +66,61 @@ func ParseRefs(listing string) Refs {
 	return refs
 }
 
-// Contains says whether the commit is in the branch's history.
-func (g Git) Contains(ctx context.Context, project, url, branch, commit string) (bool, error) {
-	dir, err := g.fetch(ctx, project, url, branch)
+// Contains says whether the commit is in the branch's history, as it was last
+// fetched.
+func (g Git) Contains(ctx context.Context, project, branch, commit string) (bool, error) {
+	unlock, err := lock(g.history(project) + ".lock")
 	if err != nil {
 		return false, err
 	}
+	defer unlock()
+	head := "refs/heads/" + branch
 	// No transport: a commit that the branch lacks must not be fetched to be compared.
-	_, err = g.run(ctx, "-C", dir, "-c", "protocol.allow=never",
-		"merge-base", "--is-ancestor", commit, "refs/heads/"+branch)
+	_, err = g.run(ctx, "-C", g.history(project), "-c", "protocol.allow=never", "merge-base", "--is-ancestor", commit, head)
 	var exit *exec.ExitError
 	if errors.As(err, &exit) && exit.Exited() {
-		return false, nil
+		// It is no ancestor, or no commit that is known here, or the history itself is gone.
+		_, err = g.run(ctx, "-C", g.history(project), "rev-parse", "--quiet", "--verify", head)
+		return false, err
 	}
 	return err == nil, err
 }
 
+// errUnknownCommit says that the branch's history lacks a commit.
+var errUnknownCommit = errors.New("the branch has no commit")
+
 // Describe is the author of a commit of the branch and, from the second line
 // on, its message.
 func (g Git) Describe(ctx context.Context, project, url, branch, commit string) (string, error) {
-	dir, err := g.fetch(ctx, project, url, branch)
-	if err != nil {
+	if err := g.Fetch(ctx, project, url, branch); err != nil {
 		return "", err
 	}
-	text, err := g.run(ctx, "-C", dir, "log", "-1", "--format=%an%n%B", commit, "--")
+	text, err := g.run(ctx, "-C", g.history(project), "log", "-1", "--format=%an%n%B", commit, "--")
+	var exit *exec.ExitError
+	if errors.As(err, &exit) && exit.Exited() {
+		return "", fmt.Errorf("%w %s", errUnknownCommit, commit)
+	}
 	return strings.TrimSpace(text), err
 }
 
-// fetch brings the branch's commits, without the files, and says where they
-// are. What is broken there is made anew next time; it holds nothing but a copy.
-func (g Git) fetch(ctx context.Context, project, url, branch string) (dir string, err error) {
-	dir = filepath.Join(g.Dir, project+".git")
+// Fetch brings the branch's commits, without the files. What is broken is made
+// anew next time; it is nothing but a copy.
+func (g Git) Fetch(ctx context.Context, project, url, branch string) error {
+	dir := g.history(project)
 	unlock, err := lock(dir + ".lock")
 	if err != nil {
-		return "", err
+		return err
 	}
 	defer unlock()
 	if err := g.fetchInto(ctx, dir, url, branch); err != nil {
-		return "", errors.Join(err, os.RemoveAll(dir))
+		return errors.Join(err, os.RemoveAll(dir))
 	}
-	return dir, nil
+	return nil
+}
+
+// history is where a project's commits are kept.
+func (g Git) history(project string) string {
+	return filepath.Join(g.Dir, project+".git")
 }
 
 // lock waits until nobody else fetches there: another lane, or `autobuilder

@@ -85,6 +85,23 @@ func TestAnEndedContextEndsGit(t *testing.T) {
 	require.Error(t, err)
 }
 
+// contains asks as a decision does.
+func contains(ctx context.Context, git dispatch.Git, url, branch, commit string) (bool, error) {
+	if err := git.Fetch(ctx, "shop", url, branch); err != nil {
+		return false, err
+	}
+	return git.Contains(ctx, "shop", branch, commit)
+}
+
+func TestAHistoryThatIsGoneIsNoAnswer(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	one := s.commit("one")
+	s.publish("master")
+	_, err := s.options.Git.Contains(t.Context(), "shop", "master", one)
+	require.Error(t, err, "to say no would drop a push")
+}
+
 func TestWhichCommitsABranchContains(t *testing.T) {
 	t.Parallel()
 	s := newStage(t)
@@ -96,16 +113,16 @@ func TestWhichCommitsABranchContains(t *testing.T) {
 	s.publish("topic")
 	git := s.options.Git
 	for commit, want := range map[string]bool{one: true, two: true, aside: false, fmt.Sprintf("%040d", 7): false} {
-		got, err := git.Contains(t.Context(), "shop", s.repo, "master", commit)
+		got, err := contains(t.Context(), git, s.repo, "master", commit)
 		require.NoError(t, err)
 		assert.Equal(t, want, got, commit)
 	}
 	// The branch is forced back: what was there is there no more.
 	s.publish(one + ":master")
-	got, err := git.Contains(t.Context(), "shop", s.repo, "master", two)
+	got, err := contains(t.Context(), git, s.repo, "master", two)
 	require.NoError(t, err)
 	assert.False(t, got)
-	_, err = git.Contains(t.Context(), "shop", s.repo, "main", one)
+	_, err = contains(t.Context(), git, s.repo, "main", one)
 	require.ErrorContains(t, err, "main")
 }
 
@@ -116,12 +133,12 @@ func TestAHistoryThatIsBrokenIsMadeAnew(t *testing.T) {
 	s.commit("two")
 	s.publish("master")
 	git := s.options.Git
-	_, err := git.Contains(t.Context(), "shop", s.repo, "master", one)
+	_, err := contains(t.Context(), git, s.repo, "master", one)
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(filepath.Join(git.Dir, "shop.git", "config"), []byte("[core"), 0o600))
-	_, err = git.Contains(t.Context(), "shop", s.repo, "master", one)
+	_, err = contains(t.Context(), git, s.repo, "master", one)
 	require.Error(t, err)
-	got, err := git.Contains(t.Context(), "shop", s.repo, "master", one)
+	got, err := contains(t.Context(), git, s.repo, "master", one)
 	require.NoError(t, err)
 	assert.True(t, got)
 }
@@ -135,7 +152,7 @@ func TestManyMayAskForOneHistory(t *testing.T) {
 	var asking errgroup.Group
 	for range 8 {
 		asking.Go(func() error {
-			got, err := s.options.Git.Contains(context.Background(), "shop", s.repo, "master", one)
+			got, err := contains(context.Background(), s.options.Git, s.repo, "master", one)
 			if err == nil && !got {
 				err = fmt.Errorf("%s is on master", one)
 			}

@@ -1,11 +1,16 @@
 package dispatch
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
+
+	"golang.org/x/mod/semver"
 
 	"autobuilder/build"
 	"autobuilder/rules"
@@ -19,10 +24,11 @@ type searcher struct {
 	*Dispatcher
 	project build.Project
 	missed  map[string]bool // deliveries that were found missing at the last look
+	heard   map[string]bool // deliveries that the ledger has
 }
 
 func (d *Dispatcher) searcher(project build.Project) func(context.Context) time.Duration {
-	s := &searcher{Dispatcher: d, project: project, missed: map[string]bool{}}
+	s := &searcher{Dispatcher: d, project: project, missed: map[string]bool{}, heard: map[string]bool{}}
 	return func(ctx context.Context) time.Duration {
 		again, err := s.look(ctx)
 		if err != nil && ctx.Err() == nil {
@@ -61,19 +67,24 @@ func (s *searcher) look(ctx context.Context) (again bool, err error) {
 	return again, err
 }
 
-// releases are the head of the branch and its tag, as pushes.
+// releases are the head of the branch and the tags, as pushes: of several tags
+// in one push GitHub tells nothing at all.
 func (s *searcher) releases(refs Refs) []build.Push {
-	head := refs.Heads[s.project.Branch]
-	if head == "" {
-		return nil
+	var pushes []build.Push
+	add := func(ref, commit string) {
+		push := build.Push{Repo: s.project.Repo, Ref: ref, After: commit, Commit: commit, CloneURL: s.project.CloneURL}
+		if _, ok := rules.Asks(push, s.project); ok && commit != "" {
+			pushes = append(pushes, push)
+		}
 	}
-	push := func(ref string) build.Push {
-		return build.Push{Repo: s.project.Repo, Ref: ref, After: head, Commit: head, CloneURL: s.project.CloneURL}
+	tags := slices.Collect(maps.Keys(refs.Tags))
+	slices.SortFunc(tags, func(a, b string) int {
+		return cmp.Or(semver.Compare(a, b), strings.Compare(a, b))
+	})
+	for _, tag := range tags {
+		add("refs/tags/"+tag, refs.Tags[tag])
 	}
-	pushes := []build.Push{push("refs/heads/" + s.project.Branch)}
-	if tag, _ := rules.Release(s.project.Tags, refs.TagsOf(head)); tag != "" {
-		pushes = append(pushes, push("refs/tags/"+tag))
-	}
+	add("refs/heads/"+s.project.Branch, refs.Heads[s.project.Branch])
 	return pushes
 }
 
@@ -103,9 +114,13 @@ func (s *searcher) begin(ctx context.Context, pushes []build.Push) error {
 // check makes a delivery of a push that was missing at two looks.
 func (s *searcher) check(ctx context.Context, push build.Push) (first bool, err error) {
 	delivery := found(push)
+	if s.heard[delivery.ID] {
+		return false, nil
+	}
 	heard, err := s.Ledger.Heard(ctx, push.Repo, push.Ref, push.Commit)
 	if err != nil || heard {
 		delete(s.missed, delivery.ID)
+		s.heard[delivery.ID] = heard
 		return false, err
 	}
 	if !s.missed[delivery.ID] {
@@ -124,9 +139,12 @@ func (s *searcher) check(ctx context.Context, push build.Push) (first bool, err 
 	return false, nil
 }
 
-// describe adds what GitHub would have said of the commit.
+// describe adds what GitHub would have said of the commit, if it is on the branch.
 func (s *searcher) describe(ctx context.Context, push build.Push) (build.Push, error) {
 	text, err := s.Git.Describe(ctx, s.project.Name, s.project.CloneURL, s.project.Branch, push.Commit)
+	if errors.Is(err, errUnknownCommit) {
+		return push, nil
+	}
 	push.Pusher, push.Message, _ = strings.Cut(text, "\n")
 	return push, err
 }

@@ -1,6 +1,7 @@
 package dispatch_test
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -49,6 +50,34 @@ func TestATagThatNobodyToldOfIsFound(t *testing.T) {
 	b := s.reaches(0, build.Running)
 	assert.Equal(t, commit, b.Commit)
 	assert.Equal(t, "v1.2.0", b.Tag)
+}
+
+// GitHub sends nothing of a push of more than three tags.
+func TestManyTagsInOnePushAreAllFound(t *testing.T) {
+	t.Parallel()
+	s := searching(t, func(*stage) {}, func(p *build.Project) { p.Queue, p.RequireTag = build.QueueEach, true })
+	var want, tags []string
+	for _, tag := range []string{"v1.0.8", "v1.0.9", "v1.0.10", "v1.1.0", "v2.0.0"} {
+		want = append(want, s.commit(tag))
+		s.tag(tag)
+		tags = append(tags, tag)
+	}
+	s.git("-C", s.tree, "checkout", "--quiet", "-b", "topic")
+	s.commit("aside")
+	s.tag("v9.0.0")
+	s.publish(append([]string{"master", "topic", "v9.0.0"}, tags...)...)
+	s.eventually(func() bool { return s.ci.count() == len(want) }, "each tag is built")
+	assert.Equal(t, want, s.ci.commits(), "the oldest first")
+	var aside build.Fate
+	s.eventually(func() bool {
+		fates, err := s.book.Fates(t.Context(), 20)
+		i := slices.IndexFunc(fates, func(f build.Fate) bool { return f.Ref == "refs/tags/v9.0.0" })
+		if i >= 0 {
+			aside = fates[i]
+		}
+		return err == nil && aside.Verdict == ledger.Ignored
+	}, "one that is not on the branch is explained")
+	assert.Contains(t, aside.Why, "is not on master")
 }
 
 func TestWhatWasThereBeforeIsNotBuilt(t *testing.T) {

@@ -295,6 +295,43 @@ func TestFindTakesTheOldestOfSeveral(t *testing.T) {
 	require.ErrorIs(t, err, build.ErrNoRun)
 }
 
+// A Jenkins that is killed while a build runs erases the parameters by which
+// the build is found; what the job said in the console stays.
+func TestFindKnowsAnErasedBuildByItsConsole(t *testing.T) {
+	t.Parallel()
+	consoles := map[string]string{
+		"9": "Started by user ci\r\n+ true\r\n",
+		"8": "Started by user ci\r\nAUTOBUILDER_ID=x\r\nAUTOBUILDER_ID=z\r\n",
+		"7": "Started by user ci\r\nAUTOBUILDER_ID=xy\r\n",
+		"5": "AUTOBUILDER_ID=w\n",
+	}
+	client := odd(t, func(w http.ResponseWriter, r *http.Request) {
+		parts := strings.Split(r.URL.Path, "/")
+		switch {
+		case strings.HasPrefix(r.URL.Path, "/queue"):
+			_, _ = io.WriteString(w, `{"items":[]}`)
+		case strings.HasSuffix(r.URL.Path, "/logText/progressiveText"):
+			w.Header().Set("Content-Type", "text/plain")
+			if consoles[parts[3]] == "" {
+				http.NotFound(w, r)
+			}
+			_, _ = io.WriteString(w, consoles[parts[3]])
+		default:
+			const erased = `"result":"FAILURE","duration":0,"actions":[]`
+			_, _ = io.WriteString(w, `{"builds":[{"number":10,`+erased+`},{"number":9,`+erased+`},{"number":8,`+erased+`},
+				{"number":7,`+erased+`},{"number":5,"result":"SUCCESS","actions":[]}]}`)
+		}
+	})
+	run, err := client.Find(t.Context(), "job", "x")
+	require.NoError(t, err)
+	assert.Equal(t, int64(8), run.Number)
+	assert.Equal(t, build.Lost, run.State())
+	for _, other := range []string{"z", "y", "w"} {
+		_, err = client.Find(t.Context(), "job", other)
+		require.ErrorIs(t, err, build.ErrNoRun, other)
+	}
+}
+
 // What leaves the queue is for a moment in neither list.
 func TestFindLooksAgain(t *testing.T) {
 	t.Parallel()

@@ -29,8 +29,9 @@ type server struct {
 
 	forgets bool // a restart may lose the queue
 
-	down func(t *testing.T) // ends it in good order
-	up   func(t *testing.T) // starts it again, on the same address and state
+	down  func(t *testing.T) // ends it in good order
+	crash func(t *testing.T) // ends it with SIGKILL; nil: it is a part of this process
+	up    func(t *testing.T) // starts it again, on the same address and state
 }
 
 func (s *server) client(t *testing.T) *jenkins.Client {
@@ -78,6 +79,9 @@ func contract(t *testing.T, s *server) {
 	t.Run("refuses a second job of one name", func(t *testing.T) { refusesDuplicate(t, s) })
 	t.Run("runs two builds at a time", func(t *testing.T) { runsTwo(t, s) })
 	t.Run("goes on after a restart", func(t *testing.T) { restarts(t, s) })
+	if s.crash != nil {
+		t.Run("knows what it ran when it was killed", func(t *testing.T) { isKilled(t, s) })
+	}
 }
 
 func answersPing(t *testing.T, s *server) {
@@ -345,6 +349,27 @@ func restarts(t *testing.T, s *server) {
 	}
 	require.NoError(t, client.Trigger(t.Context(), name, params("r5")), "with the client from before the restart")
 	assert.Equal(t, build.Succeeded, over(t, s, name, number(t, s, name, "r5")).State())
+}
+
+// isKilled is the crash in which nobody was told the build's number yet.
+func isKilled(t *testing.T, s *server) {
+	client, gate := s.client(t), newGate(t)
+	name := newJob(t, s, jobSpec{steps: []string{"#!/bin/sh\necho AUTOBUILDER_ID=$AUTOBUILDER_ID\n" + gate.wait()}})
+	first := running(t, s, name, "k1")
+	eventually(t, func() bool {
+		text, _, _, err := client.Console(t.Context(), name, first, 0)
+		require.NoError(t, err)
+		return strings.Contains(string(text), "AUTOBUILDER_ID=k1")
+	})
+	s.crash(t)
+	gate.open(t)
+	s.up(t)
+	run, err := client.Find(t.Context(), name, "k1")
+	require.NoError(t, err, "a second build of it would be one too many")
+	assert.Equal(t, first, run.Number)
+	assert.Equal(t, build.Lost, over(t, s, name, first).State())
+	_, err = client.Find(t.Context(), name, "k2")
+	require.ErrorIs(t, err, build.ErrNoRun)
 }
 
 // ---- jobs

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -66,6 +67,11 @@ func (h hudson) start(t *testing.T) *server {
 	s := &server{forgets: true, url: "http://127.0.0.1:" + strconv.Itoa(port) + "/", user: h.user, token: h.password}
 	s.up = func(t *testing.T) { lab(t, args...) }
 	s.down = func(t *testing.T) { lab(t, "stop", "--state", dir) }
+	s.crash = func(t *testing.T) {
+		pid := pidIn(filepath.Join(dir, "pid"))
+		require.NoError(t, syscall.Kill(pid, syscall.SIGKILL))
+		eventually(t, func() bool { return gone(pid) && isFree(port) }) // its threads may outlive it for a moment
+	}
 	t.Cleanup(func() { s.down(t) })
 	s.up(t)
 	return s
@@ -90,6 +96,11 @@ func freePort(t *testing.T) int {
 			return port
 		}
 	}
+}
+
+func isFree(port int) bool {
+	listener, err := net.Listen("tcp", "127.0.0.1:"+strconv.Itoa(port))
+	return err == nil && listener.Close() == nil
 }
 
 func TestLabHudsonSaysWhatIsWrong(t *testing.T) {

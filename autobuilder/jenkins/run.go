@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"regexp"
 	"strconv"
 	"time"
 
@@ -144,7 +145,51 @@ func (c *Client) built(ctx context.Context, path, id string) (build.Run, error) 
 			found, err = r, nil
 		}
 	}
+	if err != nil {
+		found, err = c.erased(ctx, path, history.Builds, id)
+	}
 	return found.run(), err
+}
+
+// mostErased bounds how many consoles are read to find one build.
+const mostErased = 20
+
+// erased looks among the builds that lost their parameters when Jenkins was
+// killed. What is left of such a build is its console, and a job that says its
+// AUTOBUILDER_ID there first is known by it.
+func (c *Client) erased(ctx context.Context, path string, builds []record, id string) (record, error) {
+	looked := 0
+	for _, r := range builds { // newest first
+		if !r.run().Lost {
+			continue
+		}
+		if looked++; looked > mostErased {
+			break
+		}
+		said, err := c.saidID(ctx, path, r.Number)
+		if err != nil && !isNotFound(err) {
+			return record{}, err
+		}
+		if said == id {
+			return r, nil
+		}
+	}
+	return record{}, build.ErrNoRun
+}
+
+var idLine = regexp.MustCompile(`(?m)^` + idParameter + `=(\S+)\s*$`)
+
+// saidID is the AUTOBUILDER_ID that the console of a build says first, if any.
+func (c *Client) saidID(ctx context.Context, path string, number int64) (string, error) {
+	text, _, err := c.getText(ctx, fmt.Sprintf("%s/%d/logText/progressiveText", path, number), map[string]string{"start": "0"})
+	if err != nil {
+		return "", err
+	}
+	said := idLine.FindStringSubmatch(text)
+	if said == nil {
+		return "", nil
+	}
+	return said[1], nil
 }
 
 // Build is what Jenkins says of a build now.

@@ -31,18 +31,19 @@ func (l *Ledger) Note(ctx context.Context, d build.Delivery, why string) error {
 
 func (l *Ledger) store(ctx context.Context, d build.Delivery, verdict, why string) error {
 	push, err := json.Marshal(d.Push)
-	if err != nil {
-		return fmt.Errorf("store delivery %s: %w", d.ID, err)
+	if err == nil {
+		err = ctx.Err()
 	}
-	body := d.Body
-	if body == nil {
-		body = []byte{}
+	if err == nil {
+		body := d.Body
+		if body == nil {
+			body = []byte{}
+		}
+		err = l.shelf.put(l.write, []any{
+			d.ID, d.Event, timeText(d.Received), body, d.Push.Repo, d.Push.Ref, d.Push.Commit, d.Push.Pusher, string(push),
+			verdict, why,
+		})
 	}
-	_, err = l.write.ExecContext(ctx, `
-		INSERT INTO deliveries (id, event, received, body, repo, ref, "commit", by, push, verdict, why)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING`,
-		d.ID, d.Event, timeText(d.Received), body, d.Push.Repo, d.Push.Ref, d.Push.Commit, d.Push.Pusher, string(push),
-		verdict, why)
 	if err != nil {
 		return fmt.Errorf("store delivery %s: %w", d.ID, err)
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sync/errgroup"
 
 	"autobuilder/build"
 	"autobuilder/ledger"
@@ -33,15 +34,21 @@ func acknowledge(path string) int {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	for i := 0; ; i++ {
-		d := delivery(fmt.Sprintf("%d-%d", os.Getpid(), i))
-		d.Body = make([]byte, 8<<10)
-		if err := l.Store(context.Background(), d); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			return 1
-		}
-		fmt.Fprintln(os.Stdout, d.ID)
+	var senders errgroup.Group
+	for sender := range 8 { // together, so that several are written at once
+		senders.Go(func() error {
+			for i := 0; ; i++ {
+				d := delivery(fmt.Sprintf("%d-%d-%d", os.Getpid(), sender, i))
+				d.Body = make([]byte, 8<<10)
+				if err := l.Store(context.Background(), d); err != nil {
+					return err
+				}
+				fmt.Fprintln(os.Stdout, d.ID)
+			}
+		})
 	}
+	fmt.Fprintln(os.Stderr, senders.Wait())
+	return 1
 }
 
 func TestNothingAcknowledgedIsLostWhenKilled(t *testing.T) {

@@ -27,6 +27,7 @@ var ErrMoved = errors.New("it has moved on in the ledger")
 type Ledger struct {
 	write *sql.DB // one connection: writers wait for each other here, not in SQLite
 	read  *sql.DB
+	shelf shelf
 }
 
 const readers = 4

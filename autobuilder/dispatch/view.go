@@ -1,0 +1,54 @@
+package dispatch
+
+import (
+	"context"
+	"time"
+
+	"autobuilder/build"
+)
+
+// view is what repositories show at one moment, so that a burst of deliveries
+// asks each of them once. A delivery is judged only by a view that is younger
+// than itself: it holds what was pushed.
+type view struct {
+	git      Git
+	asked    map[string]listing   // by URL
+	branches map[string]time.Time // when a project's history was fetched
+}
+
+type listing struct {
+	refs Refs
+	at   time.Time
+}
+
+// fresh is how long a view holds while a long row of deliveries is judged.
+const fresh = time.Second
+
+// look makes a view for deliveries that are in the ledger now.
+func (d *Dispatcher) look() *view {
+	return &view{git: d.Git, asked: map[string]listing{}, branches: map[string]time.Time{}}
+}
+
+func (v *view) refs(ctx context.Context, url string) (Refs, error) {
+	if l, ok := v.asked[url]; ok && time.Since(l.at) < fresh {
+		return l.refs, nil
+	}
+	l := listing{at: time.Now()}
+	var err error
+	if l.refs, err = v.git.Refs(ctx, url); err == nil {
+		v.asked[url] = l
+	}
+	return l.refs, err
+}
+
+// contains says whether the commit is in the history of the project's branch.
+func (v *view) contains(ctx context.Context, p build.Project, commit string) (bool, error) {
+	if at, ok := v.branches[p.Name]; !ok || time.Since(at) >= fresh {
+		now := time.Now()
+		if err := v.git.Fetch(ctx, p.Name, p.CloneURL, p.Branch); err != nil {
+			return false, err
+		}
+		v.branches[p.Name] = now
+	}
+	return v.git.Contains(ctx, p.Name, p.Branch, commit)
+}
