@@ -140,6 +140,9 @@ func TestHostsAreLeftOnceAndChosen(t *testing.T) {
 	assert.Equal(t, "web-1 db", inventory.Join(c.Hosts))
 	assert.Equal(t, "web-1 web-2 db", inventory.Join(c.Fleet))
 
+	c = loadWith(t, configured(t, "HOSTS='web-[01-12] db'\n"), map[string]string{"ONLY": "web-[01-03,7-12],db", "EXCEPT": "web-{08..11}"})
+	assert.Equal(t, "web-01 web-02 web-03 web-12 db", inventory.Join(c.Hosts))
+
 	c = loadWith(t, dir, map[string]string{"ONLY": "db", "EXCEPT": "db"})
 	assert.EqualError(t, c.Need("HOSTS"), "HOSTS: --only and --except leave no host")
 }

@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"deliver/inventory"
 )
 
 // Kind is the form of a variable's text.
@@ -84,6 +86,15 @@ func yes(field func(*Settings) *bool) binding {
 func list(field func(*Settings) *[]string) binding {
 	return binding{List, func(s *Settings, v string) error {
 		*field(s) = strings.FieldsFunc(v, func(r rune) bool { return r == ',' || r == ' ' || r == '\t' || r == '\n' })
+		return nil
+	}}
+}
+
+// selection is a list of hosts and patterns, in which commas may stand inside
+// of brackets.
+func selection(field func(*Settings) *[]string) binding {
+	return binding{List, func(s *Settings, v string) error {
+		*field(s) = inventory.Split(v)
 		return nil
 	}}
 }

@@ -70,9 +70,9 @@ func whatAndWhere() []Variable {
 		row("APP", "app", "", "the app's name; default: the directory's", text(func(s *Settings) *string { return &s.App })),
 		row("APP_USER", "app-user", "", "login on the servers", text(func(s *Settings) *string { return &s.AppUser })).from("APP"),
 		row("DELIVER_TO", "deliver-to", "", "where the app lives on a server; default ~APP_USER/app", text(func(s *Settings) *string { return &s.DeliverTo })).from("APP_USER"),
-		row("HOSTS", "hosts", "", "servers, as [user@]name[:port], with commas or blanks between", hosts()),
-		row("ONLY", "only", "", "just these of HOSTS: names or patterns like web-*", list(func(s *Settings) *[]string { return &s.Only })).perRun(),
-		row("EXCEPT", "except", "", "all of HOSTS but these", list(func(s *Settings) *[]string { return &s.Except })).perRun(),
+		row("HOSTS", "hosts", "", "servers, as [user@]name[:port], with commas or blanks between; a range is web-[1-8]", hosts()),
+		row("ONLY", "only", "", "just these of HOSTS: names, ranges like web-[1-8] or patterns like web-*", selection(func(s *Settings) *[]string { return &s.Only })).perRun(),
+		row("EXCEPT", "except", "", "all of HOSTS but these", selection(func(s *Settings) *[]string { return &s.Except })).perRun(),
 		row("ENV", "env", "", "environment: with production, PRODUCTION_HOSTS wins over HOSTS", text(func(s *Settings) *string { return &s.Env })).perRun(),
 		row("STRATEGY", "strategy", "tarball", "how to deliver; deliver strategies lists them", text(func(s *Settings) *string { return &s.Strategy })),
 	}

@@ -30,6 +30,12 @@ func TestParseHostsReadsWhatPeopleWrite(t *testing.T) {
 		"IPv6 with a zone":     {"[fe80::1%eth0]", []inventory.Host{{Name: "fe80::1%eth0"}}},
 		"an alias":             {"prod_db.eu", []inventory.Host{{Name: "prod_db.eu"}}},
 		"a domain's user":      {`CORP\me@web`, []inventory.Host{{Name: "web", User: `CORP\me`}}},
+		"a range":              {"web-[2-4]", parse(t, "web-2 web-3 web-4")},
+		"with zeros":           {"web[08-10] b[1-010]", parse(t, "web08 web09 web10 b001 b002 b003 b004 b005 b006 b007 b008 b009 b010")},
+		"some of a range":      {"me@web[1-2,7].eu:22, db", parse(t, "me@web1.eu:22 me@web2.eu:22 me@web7.eu:22 db")},
+		"a range of bash":      {"web-{9..11}", parse(t, "web-9 web-10 web-11")},
+		"words of bash":        {"web-{eu,us}-[1-2]", parse(t, "web-eu-1 web-eu-2 web-us-1 web-us-2")},
+		"a range of ports":     {"localhost:[2201-2202]", parse(t, "localhost:2201 localhost:2202")},
 		"order and case stays": {"B,a,C", []inventory.Host{{Name: "B"}, {Name: "a"}, {Name: "C"}}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -70,6 +76,20 @@ func TestParseHostsSaysWhichEntryIsWrongAndWhy(t *testing.T) {
 		"not ASCII":           {"wéb", "wéb", "letters, digits"},
 		"the cloud's nothing": {"None", "None", "empty answer"},
 		"JSON's nothing":      {"null", "null", "empty answer"},
+		"letters as a range":  {"web-[a-c]", "web-[a-c]", "no range of numbers: it is written [1-8]"},
+		"one number":          {"web-[12]", "web-[12]", "no range of numbers"},
+		"an empty range":      {"web-[]", "web-[]", "no range of numbers"},
+		"a range backwards":   {"web-[8-1]", "web-[8-1]", "backwards, from 8 to 1"},
+		"an open range":       {"web-[1-8", "web-[1-8", "[ is not closed by ]"},
+		"a closed range":      {"web-1-8]", "web-1-8]", "letters, digits"},
+		"blanks in a range":   {"web-[1, 2]", "web-[1,", "not closed"},
+		"an open brace":       {"web-{1..8", "web-{1..8", "{ is not closed by }"},
+		"one in braces":       {"web-{1}", "web-{1}", "written {1..8} or {a,b}"},
+		"braces in braces":    {"web-{a,[1-2]}", "web-{a,[1-2]}", "written {1..8} or {a,b}"},
+		"a range of users":    {"u[1-2]@web", "u[1-2]@web", "login name"},
+		"far too many":        {"web-[1-99999]", "web-[1-99999]", "more than 10000 hosts"},
+		"too many in all":     {"w[1-999]-[1-999]", "w[1-999]-[1-999]", "more than 10000 hosts"},
+		"a number too large":  {"w[1-99999999999999999999]", "w[1-9", "too large a number"},
 		"too long":            {strings.Repeat("a", 254), "aaa", "longer than 253"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -109,6 +129,15 @@ func TestSelect(t *testing.T) {
 		"some but":               {"web-*", "web-1", "web-2:2222"},
 		"an IPv6 address":        {"", "::1", "web-1 web-2:2222 me@db"},
 		"nothing is left":        {"db", "db", ""},
+		"a range":                {"web-[1-8]", "", "web-1 web-2:2222"},
+		"a range of two digits":  {"web-[2-12]", "", "web-2:2222"},
+		"some of a range":        {"web-[1,3-4],db", "", "web-1 me@db"},
+		"a range of bash":        {"", "web-{2..8}", "web-1 me@db [::1]"},
+		"words of bash":          {"{web-1,db}", "", "web-1 me@db"},
+		"a range and a pattern":  {"*[1-8]*", "", "web-1 web-2:2222 [::1]"},
+		"a class and a range":    {"w[aeiou]b-[2-30]", "", "web-2:2222"},
+		"a class of digits":      {"web-[12]", "", "web-1 web-2:2222"},
+		"an address in brackets": {"[::1]", "", "[::1]"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -127,6 +156,9 @@ func TestSelectRefusesWhatIsForNoHost(t *testing.T) {
 	require.ErrorContains(t, err, `"db*" is none of the hosts`)
 	_, err = inventory.Select(parse(t, "web-1"), []string{"web-["}, nil)
 	require.ErrorContains(t, err, `"web-[" is no pattern`)
+	_, err = inventory.Select(parse(t, "web-[1-500]"), []string{"web-[501-600]"}, nil)
+	require.ErrorContains(t, err, `"web-[501-600]" is none of the hosts: web-1 web-2 `)
+	require.ErrorContains(t, err, " web-12 and 488 more")
 }
 
 func TestWithUserLeavesNamedUsersAlone(t *testing.T) {
@@ -139,7 +171,7 @@ func TestWithUserLeavesNamedUsersAlone(t *testing.T) {
 // Whatever is accepted is written so that it is read back the same, and can be
 // handed to ssh without being taken for an option.
 func FuzzParseHosts(f *testing.F) {
-	for _, seed := range []string{"", "a,b c", "me@web:22", "[::1]:22", "[fe80::1%e]", "-x", "a@b@c", "None", "a:b:c", "\x00", "wéb", "@", "[", "]:1"} {
+	for _, seed := range []string{"", "a,b c", "me@web:22", "[::1]:22", "[fe80::1%e]", "-x", "a@b@c", "None", "a:b:c", "\x00", "wéb", "@", "[", "]:1", "w[1-3,7].eu:22", "a{1..3},b", "{a,b}[01-03]", "w[1-", "u@[1-2]", "w[9-1]"} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, list string) {
@@ -150,11 +182,38 @@ func FuzzParseHosts(f *testing.F) {
 		again, err := inventory.ParseHosts(inventory.Join(hosts))
 		require.NoError(t, err)
 		require.Equal(t, hosts, again)
+		names := inventory.Split(list)
+		require.GreaterOrEqual(t, len(hosts), len(names))
+		require.LessOrEqual(t, len(hosts), 10000*len(names))
+		if len(hosts) < 1000 {
+			chosen, err := inventory.Select(hosts, names, nil)
+			require.NoError(t, err, "what HOSTS takes, --only takes")
+			require.Equal(t, hosts, chosen)
+		}
 		for _, h := range hosts {
 			require.NotEmpty(t, h.Name)
 			require.False(t, strings.HasPrefix(h.Name, "-") || strings.HasPrefix(h.User, "-"))
 			require.NotContains(t, h.String(), " ")
 		}
+	})
+}
+
+// Whatever a pattern is, it chooses hosts of the list in their order, or is
+// refused.
+func FuzzSelect(f *testing.F) {
+	for _, seed := range []string{"web-1", "web-*", "web-[1-8]", "[12]", "w[a-c]b-{1..2}", "{db,x}", "\\[", "[", "{", "{}", "[]", "web-[1-9999]-[1-9999]"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, pattern string) {
+		fleet := parse(t, "web-[1-3] me@db:22 [::1]")
+		only, err := inventory.Select(fleet, []string{pattern}, nil)
+		if err != nil {
+			return
+		}
+		require.NotEmpty(t, only)
+		rest, err := inventory.Select(fleet, nil, []string{pattern})
+		require.NoError(t, err)
+		require.ElementsMatch(t, fleet, append(rest, only...))
 	})
 }
 
@@ -165,6 +224,4 @@ func parse(t *testing.T, list string) []inventory.Host {
 	return hosts
 }
 
-func words(list string) []string {
-	return strings.FieldsFunc(list, func(r rune) bool { return r == ',' })
-}
+func words(list string) []string { return inventory.Split(list) }

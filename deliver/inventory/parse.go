@@ -9,16 +9,33 @@ import (
 )
 
 // ParseHosts reads a list of hosts as HOSTS holds it: [user@]name[:port], with
-// commas, blanks or line ends between, an IPv6 address in brackets. The error
-// names the entry that is wrong and says how it should be.
+// commas, blanks or line ends between, an IPv6 address in brackets, and ranges:
+// web-[1-8]. The error names the entry that is wrong and says how it should be.
 func ParseHosts(list string) ([]Host, error) {
 	var hosts []Host
-	for _, entry := range strings.FieldsFunc(list, separates) {
-		h, err := parseHost(entry)
+	for _, entry := range Split(list) {
+		some, err := parseEntry(entry)
 		if err != nil {
 			return nil, fmt.Errorf("host %s: %w", strconv.Quote(entry), err)
 		}
-		hosts = append(hosts, h)
+		hosts = append(hosts, some...)
+	}
+	return hosts, nil
+}
+
+func parseEntry(entry string) ([]Host, error) {
+	if err := looksWrong(entry); err != nil {
+		return nil, err
+	}
+	names, err := expand(entry)
+	if err != nil {
+		return nil, err
+	}
+	hosts := make([]Host, len(names))
+	for i, name := range names {
+		if hosts[i], err = parseHost(name); err != nil {
+			return nil, err
+		}
 	}
 	return hosts, nil
 }
@@ -26,9 +43,6 @@ func ParseHosts(list string) ([]Host, error) {
 func separates(r rune) bool { return strings.ContainsRune(", \t\r\n", r) }
 
 func parseHost(entry string) (Host, error) {
-	if err := looksWrong(entry); err != nil {
-		return Host{}, err
-	}
 	user, address, named := strings.Cut(entry, "@")
 	if !named {
 		user, address = "", entry
@@ -106,7 +120,7 @@ func splitBrackets(address string) (name string, port int, err error) {
 
 func parsePort(digits string) (int, error) {
 	port, err := strconv.ParseUint(digits, 10, 16)
-	if err != nil || port == 0 {
+	if err != nil || strings.HasPrefix(digits, "0") {
 		return 0, fmt.Errorf("port %s is no number from 1 to 65535", strconv.Quote(digits))
 	}
 	return int(port), nil

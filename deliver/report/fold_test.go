@@ -8,10 +8,21 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
+	"deliver/inventory"
 	"deliver/report"
 	"deliver/rollout"
 )
+
+// What is folded can be given to --only as it stands.
+func TestWhatIsFoldedIsARangeOfHosts(t *testing.T) {
+	t.Parallel()
+	const names = "db1 h01 h02 h03 h07 web-1.example.com web-2.example.com web-3.example.com"
+	hosts, err := inventory.ParseHosts(folded(strings.Fields(names)...))
+	require.NoError(t, err)
+	assert.Equal(t, names, inventory.Join(hosts))
+}
 
 // folded is how the last lines name hosts.
 func folded(hosts ...string) string {
