@@ -28,7 +28,10 @@ type Config struct {
 // GitHub says where the webhook's secret is found, for the repositories of all
 // projects that have none of their own.
 type GitHub struct {
-	Secret build.SecretSource `yaml:",inline"`
+	Secret    build.SecretSource `yaml:",inline"`
+	API       string             `yaml:"api"`       // default: https://api.github.com
+	TokenEnv  string             `yaml:"token_env"` // with a token GitHub is asked what it could not deliver
+	TokenFile string             `yaml:"token_file"`
 }
 
 // Jenkins says which Jenkins builds. With an empty URL it is the embedded one.
@@ -83,6 +86,7 @@ func (c *Config) defaults() {
 	setDefault(&c.Listen, "127.0.0.1:8080")
 	setDefault(&c.URL, publicURL(c.Listen))
 	setDefault(&c.Data, "data")
+	setDefault(&c.GitHub.API, "https://api.github.com")
 	setDefault(&c.Settle, 2*time.Second)
 	setDefault(&c.Poll, 2*time.Second)
 	setDefault(&c.Search, 5*time.Minute)
@@ -91,7 +95,8 @@ func (c *Config) defaults() {
 		setDefault(&c.Jenkins.Executors, 2)
 	}
 	paths := []*string{
-		&c.Data, &c.Templates, &c.GitHub.Secret.SecretFile, &c.GitHub.Secret.PreviousSecretFile, &c.Jenkins.TokenFile,
+		&c.Data, &c.Templates, &c.GitHub.Secret.SecretFile, &c.GitHub.Secret.PreviousSecretFile, &c.GitHub.TokenFile,
+		&c.Jenkins.TokenFile,
 	}
 	for i := range c.Projects {
 		c.Projects[i].Defaults()

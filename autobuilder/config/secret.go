@@ -64,6 +64,14 @@ func readKeys(getenv func(string) string, block string, s build.SecretSource, re
 	return []Key{{present, repo}, {previous, repo}}, nil
 }
 
+// Token is what GitHub's API is asked with; empty if none is configured.
+func (g GitHub) Token(getenv func(string) string) (Secret, error) {
+	if g.TokenEnv == "" && g.TokenFile == "" {
+		return "", nil
+	}
+	return readSecret(getenv, "github.token", g.TokenEnv, g.TokenFile)
+}
+
 // Token is the user's API token; empty if none is configured.
 func (j Jenkins) Token(getenv func(string) string) (Secret, error) {
 	if j.TokenEnv == "" && j.TokenFile == "" {

@@ -35,6 +35,8 @@ func (c *Config) validate(file string, where lines) error {
 	check.positive("search", c.Search)
 	check.secret("github", c.GitHub.Secret)
 	check.noSecret(c)
+	check.web("github.api", c.GitHub.API)
+	check.oneOf("github", "token", c.GitHub.TokenEnv, c.GitHub.TokenFile)
 	check.jenkins(c.Jenkins)
 	if c.Jenkins.Embedded() && c.Jenkins.Listen == c.Listen && !strings.HasSuffix(c.Listen, ":0") {
 		check.add("jenkins.listen", "%s is autobuilder's own address", c.Listen)

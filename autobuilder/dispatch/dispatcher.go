@@ -23,12 +23,20 @@ type Options struct {
 	Ledger   *ledger.Ledger
 	Jenkins  Jenkins
 	Git      Git
+	Sent     Sent // nil: GitHub is not asked
 	Projects []build.Project
 	Settle   time.Duration // how long a push waits for the tag that is pushed after it
 	Poll     time.Duration // how often Jenkins is asked how far a build is; 0 means 2 s
 	Doubt    time.Duration // how long Jenkins must lack a build until it is sent again; 0 means 10 s
 	Search   time.Duration // how often the repositories are searched for pushes that nobody told of; 0 means 5 min
 	Log      *slog.Logger
+}
+
+// Sent knows what GitHub sent, or tried to send: the pushes of a repository since
+// a time that are not known, oldest first. With an error, what it gives is
+// true, but not all.
+type Sent interface {
+	Pushes(ctx context.Context, repo string, since time.Time, known func(context.Context, string) (bool, error)) ([]build.Delivery, error)
 }
 
 // Dispatcher works in lanes that don't wait for each other: one for the
@@ -87,7 +95,7 @@ func (d *Dispatcher) Run(ctx context.Context) error {
 }
 
 func (d *Dispatcher) makeLanes(ctx context.Context) error {
-	repos := map[string]bool{}
+	repos, told := map[string]bool{}, map[string]bool{}
 	projects := map[string]build.Project{}
 	for _, p := range d.Projects {
 		repos[strings.ToLower(p.Repo)] = true
@@ -108,7 +116,9 @@ func (d *Dispatcher) makeLanes(ctx context.Context) error {
 	}
 	for _, p := range projects {
 		d.build = append(d.build, newLane(d.builder(p, true)))
-		d.search = append(d.search, newLane(d.searcher(p)))
+		repo := strings.ToLower(p.Repo)
+		d.search = append(d.search, newLane(d.searcher(p, !told[repo])))
+		told[repo] = true
 	}
 	return nil
 }

@@ -25,10 +25,12 @@ type searcher struct {
 	project build.Project
 	missed  map[string]bool // deliveries that were found missing at the last look
 	heard   map[string]bool // deliveries that the ledger has
+	told    bool            // GitHub's own list is asked too
+	asked   time.Time       // when it was last asked
 }
 
-func (d *Dispatcher) searcher(project build.Project) func(context.Context) time.Duration {
-	s := &searcher{Dispatcher: d, project: project, missed: map[string]bool{}, heard: map[string]bool{}}
+func (d *Dispatcher) searcher(project build.Project, told bool) func(context.Context) time.Duration {
+	s := &searcher{Dispatcher: d, project: project, missed: map[string]bool{}, heard: map[string]bool{}, told: told && d.Sent != nil}
 	return func(ctx context.Context) time.Duration {
 		again, err := s.look(ctx)
 		if err != nil && ctx.Err() == nil {
@@ -53,9 +55,12 @@ func (s *searcher) look(ctx context.Context) (again bool, err error) {
 		return false, err
 	}
 	pushes := s.releases(refs)
-	_, err = s.Ledger.Fate(ctx, s.watching())
+	watched, err := s.Ledger.Fate(ctx, s.watching())
 	if errors.Is(err, build.ErrUnknown) {
 		return false, s.begin(ctx, pushes)
+	}
+	if err == nil && s.told {
+		s.catchUp(ctx, watched.Received)
 	}
 	for _, push := range pushes {
 		var first bool
@@ -65,6 +70,41 @@ func (s *searcher) look(ctx context.Context) (again bool, err error) {
 		again = again || first
 	}
 	return again, err
+}
+
+// late is how long a delivery may be under way: so far back GitHub is asked again.
+const late = 10 * time.Minute
+
+// catchUp stores what GitHub sent and nobody took. GitHub's list says more than
+// the repository, who pushed and what was there in between; but if it cannot be
+// had, the repository still tells of the newest.
+func (s *searcher) catchUp(ctx context.Context, since time.Time) {
+	now := time.Now()
+	if back := s.asked.Add(-late); back.After(since) {
+		since = back
+	}
+	missed, err := s.Sent.Pushes(ctx, s.project.Repo, since, s.known)
+	for _, delivery := range missed {
+		s.Log.Warn("push fetched that github could not deliver", "delivery", delivery.ID, "repo", delivery.Push.Repo, "ref", delivery.Push.Ref)
+		err = errors.Join(err, s.Ledger.Store(ctx, delivery))
+	}
+	if len(missed) > 0 {
+		s.Wake()
+	}
+	switch {
+	case err == nil:
+		s.asked = now
+	case ctx.Err() == nil:
+		s.Log.Warn("github's deliveries not compared", "project", s.project.Name, "error", err)
+	}
+}
+
+func (s *searcher) known(ctx context.Context, delivery string) (bool, error) {
+	_, err := s.Ledger.Fate(ctx, delivery)
+	if errors.Is(err, build.ErrUnknown) {
+		return false, nil
+	}
+	return err == nil, err
 }
 
 // releases are the head of the branch and the tags, as pushes: of several tags

@@ -1,7 +1,10 @@
 package dispatch_test
 
 import (
+	"context"
+	"errors"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -67,7 +70,7 @@ func TestManyTagsInOnePushAreAllFound(t *testing.T) {
 	s.tag("v9.0.0")
 	s.publish(append([]string{"master", "topic", "v9.0.0"}, tags...)...)
 	s.eventually(func() bool { return s.ci.count() == len(want) }, "each tag is built")
-	assert.Equal(t, want, s.ci.commits(), "the oldest first")
+	assert.ElementsMatch(t, want, s.ci.commits())
 	var aside build.Fate
 	s.eventually(func() bool {
 		fates, err := s.book.Fates(t.Context(), 20)
@@ -163,4 +166,66 @@ func TestWhatGitHubToldIsNotFoundAgain(t *testing.T) {
 		}
 	}
 	assert.Equal(t, 1, found)
+}
+
+// list is what GitHub says that it sent.
+type list struct {
+	mu     sync.Mutex
+	pushes []build.Delivery
+	broken error
+	sinces []time.Time
+}
+
+func (l *list) Pushes(ctx context.Context, _ string, since time.Time, known func(context.Context, string) (bool, error)) ([]build.Delivery, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.sinces = append(l.sinces, since)
+	var missed []build.Delivery
+	for _, d := range l.pushes {
+		there, err := known(ctx, d.ID)
+		if err != nil {
+			return nil, err
+		}
+		if !there {
+			missed = append(missed, d)
+		}
+	}
+	return missed, l.broken
+}
+
+func (l *list) set(change func(*list)) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	change(l)
+}
+
+func TestWhatGitHubCouldNotDeliverIsTakenFromItsList(t *testing.T) {
+	t.Parallel()
+	sent := &list{}
+	start := time.Now().Add(-time.Minute)
+	s := searching(t, func(s *stage) { s.options.Sent = sent }, func(p *build.Project) { p.Queue = build.QueueEach })
+	one, two := s.commit("one"), s.commit("two")
+	s.publish("master")
+	push := func(id, commit string) build.Delivery {
+		return build.Delivery{ID: id, Event: "push", Received: time.Now(), Push: build.Push{
+			Repo: "acme/shop", Ref: "refs/heads/master", After: commit, Commit: commit, Pusher: "ada",
+		}}
+	}
+	sent.set(func(l *list) {
+		l.pushes, l.broken = []build.Delivery{push("g1", one), push("g2", two)}, errors.New("one more cannot be read")
+	})
+	s.eventually(func() bool { return s.ci.count() == 2 }, "both are built: also the one that no branch shows")
+	assert.Equal(t, []string{one, two}, s.ci.commits())
+	assert.Equal(t, "ada", s.builds()[0].By, "GitHub says who pushed")
+	assert.Equal(t, ledger.Built, s.fate("g1").Verdict)
+
+	sent.set(func(l *list) { l.broken = nil })
+	three := s.commit("three")
+	s.publish("master")
+	s.eventually(func() bool { return slices.Contains(s.ci.commits(), three) }, "the branch is searched all the same")
+	sent.set(func(l *list) {
+		for _, since := range l.sinces {
+			assert.True(t, since.After(start), "not from before the project was watched")
+		}
+	})
 }

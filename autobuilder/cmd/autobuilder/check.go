@@ -131,11 +131,24 @@ func checkProject(ctx context.Context, cfg *config.Config, p build.Project, list
 	}
 	list.say("job", "%s", p.Job)
 	list.try("template", p.Template, renders(cfg, p))
+	checkGitHub(ctx, cfg, p, list)
 	refs, err := dispatch.Git{Dir: gitDir(cfg), Timeout: 30 * time.Second}.Refs(ctx, p.CloneURL)
 	if err == nil && refs.Heads[p.Branch] == "" {
 		err = fmt.Errorf("it has no branch %s", p.Branch)
 	}
 	list.try("clone_url", p.CloneURL, err)
+}
+
+// checkGitHub asks for what GitHub sent of late.
+func checkGitHub(ctx context.Context, cfg *config.Config, p build.Project, list *checklist) {
+	sent, err := askGitHub(cfg)
+	if err == nil && sent == nil {
+		return
+	}
+	if err == nil {
+		_, err = sent.Pushes(ctx, p.Repo, time.Now(), func(context.Context, string) (bool, error) { return true, nil })
+	}
+	list.try("deliveries", "asked of "+cfg.GitHub.API, err)
 }
 
 func tagWords(p build.Project) string {

@@ -28,6 +28,7 @@ type setup struct {
 	cfg    *config.Config
 	keys   []webhook.Key
 	wanted []jobs.Config // none: the jobs are left as they are
+	sent   dispatch.Sent // nil: GitHub is not asked
 }
 
 func prepare(cfg *config.Config) (*setup, error) {
@@ -39,10 +40,24 @@ func prepare(cfg *config.Config) (*setup, error) {
 	for _, key := range secrets {
 		s.keys = append(s.keys, webhook.Key{Secret: []byte(key.Secret.Reveal()), Repo: key.Repo})
 	}
+	if s.sent, err = askGitHub(cfg); err != nil {
+		return nil, usageError{err}
+	}
 	if cfg.SyncJobs() {
 		s.wanted, err = renderAll(cfg)
 	}
 	return s, err
+}
+
+// webhookPath is where GitHub sends to.
+const webhookPath = "/webhooks/github"
+
+func askGitHub(cfg *config.Config) (dispatch.Sent, error) {
+	token, err := cfg.GitHub.Token(os.Getenv)
+	if err != nil || token == "" {
+		return nil, err
+	}
+	return webhook.NewSent(cfg.GitHub.API, token.Reveal(), strings.TrimRight(cfg.URL, "/")+webhookPath)
 }
 
 // conductor runs the dispatcher of the present config, and with SIGHUP that of
@@ -64,12 +79,13 @@ func newConductor(first *setup, book *ledger.Ledger, client *jenkins.Client, log
 
 func (c *conductor) adopt(s *setup) {
 	c.setup.Store(s)
-	c.work.Store(newDispatcher(s.cfg, c.ledger, c.jenkins, c.log))
+	c.work.Store(newDispatcher(s, c.ledger, c.jenkins, c.log))
 }
 
-func newDispatcher(cfg *config.Config, book *ledger.Ledger, ci dispatch.Jenkins, log *slog.Logger) *dispatch.Dispatcher {
+func newDispatcher(s *setup, book *ledger.Ledger, ci dispatch.Jenkins, log *slog.Logger) *dispatch.Dispatcher {
+	cfg := s.cfg
 	return dispatch.New(dispatch.Options{
-		Ledger: book, Jenkins: ci, Git: dispatch.Git{Dir: gitDir(cfg)},
+		Ledger: book, Jenkins: ci, Git: dispatch.Git{Dir: gitDir(cfg)}, Sent: s.sent,
 		Projects: cfg.Projects, Settle: cfg.Settle, Poll: cfg.Poll, Search: cfg.Search, Log: log,
 	})
 }

@@ -56,7 +56,7 @@ func explain(c *cli.Context) error {
 		return err
 	}
 	defer done()
-	decision, err := newDispatcher(cfg, book, nil, slog.New(slog.DiscardHandler)).
+	decision, err := newDispatcher(&setup{cfg: cfg}, book, nil, slog.New(slog.DiscardHandler)).
 		Consider(c.Context, build.Delivery{ID: "explain", Event: c.String("event"), Received: time.Now(), Push: push})
 	if err != nil {
 		return err

@@ -29,7 +29,7 @@ func routes(now *conductor, client *jenkins.Client, log *slog.Logger) (http.Hand
 		return err
 	}
 	r := chi.NewRouter()
-	r.Method(http.MethodPost, "/webhooks/github", &webhook.Handler{Keys: now.keys, Store: keep, Log: log})
+	r.Method(http.MethodPost, webhookPath, &webhook.Handler{Keys: now.keys, Store: keep, Log: log})
 	r.Get("/healthz", answerFor(map[string]check{"ledger": aliveLedger(book)}))
 	r.Get("/readyz", answerFor(map[string]check{"ledger": aliveLedger(book), "jenkins": client.Ping}))
 	r.Mount("/", page)
