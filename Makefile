@@ -10,7 +10,7 @@ SCRIPTS := $(shell git ls-files ':!*/testdata/*' 2>/dev/null | xargs -r awk 'FNR
 TESTENV := PATH="$(TOOLS):$(PATH)"
 
 export CGO_ENABLED ?= 0
-LDFLAGS := -s -w -X main.version=$(VERSION)
+LDFLAGS := -s -w -X main.stamped=$(VERSION)
 
 .PHONY: help
 help: ## this list
@@ -21,6 +21,11 @@ build: ## static binaries of deliver and autobuilder into bin/
 	@mkdir -p bin
 	cd deliver && go build -trimpath -ldflags '$(LDFLAGS)' -o ../bin/deliver ./cmd/deliver
 	cd autobuilder && go build -trimpath -ldflags '$(LDFLAGS)' -o ../bin/autobuilder ./cmd/autobuilder
+
+.PHONY: man
+man: build ## the pages of the manual, made of the command line's own definition, into bin/man/
+	@mkdir -p bin/man
+	for page in deliver.1 deliver-config.5; do bin/deliver manual --date '$(shell git log -1 --format=%cs 2>/dev/null)' $$page >bin/man/$$page || exit 1; done
 
 .PHONY: demo
 demo: build ## one push to three servers, shown for real; ends in a table
@@ -60,12 +65,18 @@ FUZZTIME ?= 20s
 fuzz: ## each fuzz test for FUZZTIME (20s)
 	lab/test fuzz $(FUZZTIME)
 
+SHARE = $(DESTDIR)$(PREFIX)/share
 .PHONY: install
-install: build ## binaries and job templates under PREFIX (/usr/local); DESTDIR is honoured
-	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/autobuilder
+install: man ## binaries, manual, completion and job templates under PREFIX (/usr/local); DESTDIR is honoured
+	install -d $(DESTDIR)$(PREFIX)/bin $(SHARE)/autobuilder
 	install -m 755 bin/deliver bin/autobuilder $(DESTDIR)$(PREFIX)/bin/
-	rm -rf $(DESTDIR)$(PREFIX)/share/autobuilder/jenkins-jobs
-	cp -R jenkins-jobs $(DESTDIR)$(PREFIX)/share/autobuilder/jenkins-jobs
+	install -D -m 644 bin/man/deliver.1 $(SHARE)/man/man1/deliver.1
+	install -D -m 644 bin/man/deliver-config.5 $(SHARE)/man/man5/deliver-config.5
+	install -D -m 644 deliver/cmd/deliver/completion/deliver.bash $(SHARE)/bash-completion/completions/deliver
+	install -D -m 644 deliver/cmd/deliver/completion/deliver.zsh $(SHARE)/zsh/site-functions/_deliver
+	install -D -m 644 deliver/cmd/deliver/completion/deliver.fish $(SHARE)/fish/vendor_completions.d/deliver.fish
+	rm -rf $(SHARE)/autobuilder/jenkins-jobs
+	cp -R jenkins-jobs $(SHARE)/autobuilder/jenkins-jobs
 
 .PHONY: clean
 clean: ## bin/ and .cache/ (tools, the servers' base tree)

@@ -26,13 +26,16 @@ type Requirements struct {
 
 var strategyForm = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]*$`)
 
-// Strategies lists the strategies there are: the built-in one first, then the
-// files in .deliver/strategies by name.
-func (s *Script) Strategies() []string {
+// Strategies lists the strategies there are.
+func (s *Script) Strategies() []string { return Strategies(s.dir) }
+
+// Strategies lists the strategies of the project in dir: the built-in one
+// first, then the files in .deliver/strategies by name.
+func Strategies(dir string) []string {
 	names := []string{Tarball}
-	entries, _ := os.ReadDir(filepath.Join(s.dir, strategiesDir))
+	entries, _ := os.ReadDir(filepath.Join(dir, strategiesDir))
 	for _, e := range entries {
-		info, err := os.Stat(filepath.Join(s.dir, strategiesDir, e.Name()))
+		info, err := os.Stat(filepath.Join(dir, strategiesDir, e.Name()))
 		readme := strings.HasPrefix(strings.ToLower(e.Name()), "readme")
 		if err == nil && info.Mode().IsRegular() && strategyForm.MatchString(e.Name()) && !readme && e.Name() != Tarball {
 			names = append(names, e.Name())

@@ -100,7 +100,7 @@ func theBuild() []Variable {
 
 func theRollout() []Variable {
 	return []Variable{
-		row("ORDER", "order", "", "parallel or rolling; default: rolling where BATCH is set", text(func(s *Settings) *string { return &s.Order })),
+		row("ORDER", "order", "", "how hosts are switched, rolling where BATCH is set", text(func(s *Settings) *string { return &s.Order })).choices("parallel", "rolling"),
 		row("BATCH", "batch", "", "hosts switched at a time: 4, 25% or 1,10%,100%", text(func(s *Settings) *string { return &s.Batch })),
 		row("CANARY", "canary", "", "hosts switched and checked before all others", text(func(s *Settings) *string { return &s.Canary })),
 		row("PAUSE", "pause", "0s", "rest between two batches", duration(func(s *Settings) *time.Duration { return &s.Pause })),
@@ -109,7 +109,7 @@ func theRollout() []Variable {
 		row("ALLOW_OLDER", "allow-older", "no", "deliver also over a newer release", yes(func(s *Settings) *bool { return &s.AllowOlder })).perRun(),
 		row("MAX_FAILURES", "max-failures", "0", "hosts that may fail: 2 or 10%", text(func(s *Settings) *string { return &s.MaxFailures })),
 		row("MAX_UNREACHABLE", "max-unreachable", "0", "hosts that may be out of reach: 2 or 10%", text(func(s *Settings) *string { return &s.MaxUnreachable })),
-		row("ON_FAILURE", "on-failure", "rollback", "over MAX_FAILURES: rollback, stop or continue", text(func(s *Settings) *string { return &s.OnFailure })),
+		row("ON_FAILURE", "on-failure", "rollback", "what is done over MAX_FAILURES", text(func(s *Settings) *string { return &s.OnFailure })).choices("rollback", "stop", "continue"),
 		row("MAX_SHRINK", "max-shrink", "50%", "how much smaller than last time the list of hosts may be", text(func(s *Settings) *string { return &s.MaxShrink })),
 	}
 }

@@ -28,6 +28,9 @@ func commands(e *environment) []*cli.Command {
 		hostsCommand(e),
 		strategiesCommand(e),
 		initCommand(e),
+		completionCommand(e),
+		completeCommand(e),
+		manualCommand(e),
 		hostCommand(e),
 	}
 }
@@ -102,8 +105,14 @@ func newApp(e *environment, tree []*cli.Command) *cli.App {
 	}
 }
 
+// stamped is the version that make build gives to the linker.
+var stamped string
+
 // version is what the binary was built from.
 func version() string {
+	if stamped != "" {
+		return stamped
+	}
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return "unknown"

@@ -71,7 +71,7 @@ func (c *course) run(ctx context.Context) error {
 	out := c.delivery.Deliver(ctx)
 	var promoted error
 	if went := out.Result; went == rollout.OK || went == rollout.Partial {
-		c.rememberFleet(c.config)
+		c.remember(c.config, c.delivery.Record.ID)
 		if c.store != nil {
 			promoted = c.promote(ctx, c.store, c.delivery.Record, c.delivery.Action)
 		}

@@ -65,11 +65,13 @@ func overview(e *environment, tree []*cli.Command) string {
 	}
 	entry(&b, "-h, --help", "this page, or the page on a command")
 	entry(&b, "-v, --version", "the version")
-	b.WriteString("\n" + fill("Every setting is a variable in .deliver/config or in the environment, and a flag: BATCH, DELIVER_BATCH "+
-		"or --batch. Flags win over the environment, that over the config. deliver check shows each value and where it came from."))
+	b.WriteString("\n" + fill(everySetting))
 	b.WriteString(exitCodes)
 	return b.String()
 }
+
+const everySetting = "Every setting is a variable in .deliver/config or in the environment, and a flag: BATCH, DELIVER_BATCH " +
+	"or --batch. Flags win over the environment, that over the config. deliver check shows each value and where it came from."
 
 const exitCodes = `
 Exit codes:
@@ -152,6 +154,17 @@ func settingEntry(b *strings.Builder, v config.Variable) {
 }
 
 func flagEntry(b *strings.Builder, f cli.Flag) {
+	if name, usage, ok := flagForms(f); ok {
+		entry(b, name, usage)
+	}
+}
+
+// flagForms are all forms of a flag, and what it is for.
+func flagForms(f cli.Flag) (name, usage string, ok bool) {
+	doc, ok := f.(cli.DocGenerationFlag)
+	if !ok {
+		return "", "", false
+	}
 	var forms []string
 	for _, name := range f.Names() {
 		if len(name) == 1 {
@@ -160,19 +173,14 @@ func flagEntry(b *strings.Builder, f cli.Flag) {
 			forms = append(forms, "--"+name)
 		}
 	}
-	doc, ok := f.(cli.DocGenerationFlag)
-	if !ok {
-		return
-	}
-	name := strings.Join(forms, ", ")
-	usage := doc.GetUsage()
-	if takesValue(f) {
+	name, usage = strings.Join(forms, ", "), doc.GetUsage()
+	if doc.TakesValue() {
 		name += " VALUE"
 		if preset := doc.GetDefaultText(); preset != "" && preset != `""` {
 			usage += " (" + preset + ")"
 		}
 	}
-	entry(b, name, usage)
+	return name, usage, true
 }
 
 // entry writes a name and its explanation in two columns; a long name has
