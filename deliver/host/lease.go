@@ -21,7 +21,7 @@ type Lease struct {
 	// Token grows with each holder. A step that carries another one is refused,
 	// so that a delivery that was asleep for longer than its lease changes nothing.
 	Token  int64         `json:"token"`
-	Run    string        `json:"run,omitempty"` // the holder's; empty: nobody holds it
+	Run    string        `json:"run,omitempty"` // the holder's, or the last holder's
 	By     string        `json:"by,omitempty"`
 	Runner Runner        `json:"runner,omitzero"`
 	Since  time.Time     `json:"since,omitzero"` // by the server's clock
@@ -201,7 +201,7 @@ func (l *Local) Release(ctx context.Context) error {
 		if err != nil || file.Token != token {
 			return Claimed{}, err
 		}
-		file.Lease = Lease{Token: token}
+		file.Ends = 0
 		return Claimed{}, l.writeLease(file)
 	})
 	return err
@@ -242,16 +242,12 @@ func (l *Local) mayChange() error {
 // fence refuses a token that is not the newest.
 func (l *Local) fence(file leaseFile) error {
 	token := l.token.Load()
-	if token == file.Token && file.Run != "" {
+	if token == file.Token {
 		return nil
-	}
-	who := "it was given back"
-	if file.Run != "" {
-		who = file.who() + " has it now"
 	}
 	return &Error{
 		Kind:    KindFenced,
-		Message: fmt.Sprintf("the lease of this delivery ended, and %s (token %d, and this has %d)", who, file.Token, token),
+		Message: fmt.Sprintf("the lease of this delivery ended, and %s has had it since (token %d, and this has %d)", file.who(), file.Token, token),
 		Hint:    "what this server runs is for the newer delivery to say; see deliver status",
 	}
 }
@@ -266,6 +262,9 @@ func HeldBy(lease Lease) *Error {
 }
 
 func (l Lease) who() string {
+	if l.Run == "" {
+		return "another delivery"
+	}
 	if l.By == "" {
 		return "run " + l.Run
 	}

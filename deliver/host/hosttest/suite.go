@@ -36,6 +36,8 @@ func Run(t *testing.T, open Open) {
 		"hook":    hookStories(),
 		"record":  recordStories(),
 		"prune":   pruneStories(),
+		"lease":   leaseStories(),
+		"order":   orderStories(),
 	}
 	for name, stories := range groups {
 		for _, s := range stories {
