@@ -212,7 +212,7 @@ type line struct {
 	told      string
 }
 
-// askAgain is the time between two claims of one who waits.
+// askAgain is the longest time between two claims of one who waits.
 const askAgain = 500 * time.Millisecond
 
 // stand waits a moment before the next claim, or says that waiting is over.
@@ -229,7 +229,7 @@ func (l *line) stand(ctx context.Context, now holder) error {
 	select {
 	case <-ctx.Done():
 		return context.Cause(ctx)
-	case <-time.After(askAgain):
+	case <-time.After(min(askAgain, l.ttl/4)):
 		return nil
 	}
 }

@@ -74,7 +74,7 @@ type waiter struct {
 const (
 	// patienceInLine is after how long a waiter that does not ask any more is
 	// taken for dead.
-	patienceInLine = 10 * time.Second
+	patienceInLine = 5 * time.Second
 	// stepPatience is how long a claim waits for a step of the last holder that
 	// is still under way.
 	stepPatience = 5 * time.Second
