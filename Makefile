@@ -60,6 +60,11 @@ lint: ## golangci-lint (with the rules of the import graph) and shellcheck
 bench: ## benchmarks; each prints a ratio against a peer in the same run
 	@for m in $(MODULES); do (cd $$m && $(TESTENV) go test -run '^$$' -bench . -benchmem ./...) || exit 1; done
 
+SCHEDULES ?= 1000
+.PHONY: interleavings
+interleavings: ## SCHEDULES (1000) of deliveries that meet, some of them killed, stopped or cut off
+	cd deliver && CGO_ENABLED=1 SCHEDULES=$(SCHEDULES) go test -race -count=1 -timeout 60m -v -run '^TestInterleavings$$' ./delivery | grep -v '^ *\(=== \|--- PASS\)'
+
 FUZZTIME ?= 20s
 .PHONY: fuzz
 fuzz: ## each fuzz test for FUZZTIME (20s)
