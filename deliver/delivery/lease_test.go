@@ -188,7 +188,7 @@ func TestADeliveryThatWaitsGoesAfterTheOther(t *testing.T) {
 	var once sync.Once
 	s.watch(func(_ context.Context, _, op string) error {
 		if op == "receive" {
-			assert.False(t, s.lease("h1").Run == "other")
+			assert.NotEqual(t, "other", s.lease("h1").Run)
 		}
 		if op == "claim" {
 			once.Do(func() { close(asked) })
