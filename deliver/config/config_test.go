@@ -196,6 +196,7 @@ func TestNamesThatCannotBeUsedAreRefused(t *testing.T) {
 		{"DELIVER_TO=/", "no place for an app"},
 		{"DELIVER_TO=//../", "no place for an app"},
 		{"DELIVER_TO=$'/srv\\n/app'", "no place for an app"},
+		{"SUPERVISOR=bluepill", "RESTART_CMD restarts what is none of these"},
 		{"HOSTS='me@a you@a'", "are the same server"},
 	} {
 		message, _ := refuse(t, configured(t, "X=1\n"+c.set+"\n"))

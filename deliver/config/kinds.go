@@ -116,11 +116,16 @@ func parseDuration(v string) (time.Duration, error) {
 }
 
 // oneOf refuses what is not among the choices.
-func oneOf(choices []string, v string) error {
-	if slices.Contains(choices, v) {
+func (v Variable) oneOf(text string) error {
+	last := len(v.Choices) - 1
+	if slices.Contains(v.Choices, text) {
 		return nil
 	}
-	return fmt.Errorf("%s is unknown: it is %s%s", shown(v), strings.Join(choices[:len(choices)-1], ", ")+" or "+choices[len(choices)-1], Suggest(v, choices))
+	err := fmt.Errorf("%s is unknown: it is %s or %s%s", shown(text), strings.Join(v.Choices[:last], ", "), v.Choices[last], Suggest(text, v.Choices))
+	if v.otherwise != "" {
+		err = fmt.Errorf("%w; %s", err, v.otherwise)
+	}
+	return err
 }
 
 // shown quotes a value for an error, cut to a readable length.

@@ -15,6 +15,10 @@ func (r *resolver) notes(c *Config) []string {
 			notes = append(notes, note)
 		}
 	}
+	notes = append(notes, r.unsetNotes()...)
+	for _, v := range c.values {
+		notes = append(notes, r.literalNote(v))
+	}
 	for _, e := range r.src.Environ {
 		name, _, _ := strings.Cut(e, "=")
 		notes = append(notes, environmentNote(name, c))

@@ -22,6 +22,8 @@ func TestNotes(t *testing.T) {
 		"one of edeliver's":  {"AAUTO_VERSION=1\n", nil, []string{".deliver/config:1: deliver knows no AAUTO_VERSION (did you mean AUTO_VERSION?)"}},
 		"in the environment": {"", []string{"DELIVER_BACTH=2", "BACTH=3", "DELIVER_TO=/srv/a", "DELIVER_HOME=/x"}, []string{"environment DELIVER_BACTH: deliver knows no BACTH (did you mean BATCH?)"}},
 		"a former name":      {"SERVERS=a\nGIT_PUSH=-f\n", nil, []string{".deliver/config:2: GIT_PUSH does nothing any more: servers get an archive, nothing is pushed to them", ".deliver/config:1: SERVERS does nothing any more: the servers are HOSTS"}},
+		"an unset variable":  {"STAGING_HOSTS=a\nX=1 # $STAGING_HOST\n# $STAGING_HOST\nHOSTS=\"b $STAGING__HOSTS ${STAGING_HOTS:-c} $MINE $ENV\"\n", nil, []string{".deliver/config:4: $STAGING__HOSTS is not set (did you mean STAGING_HOSTS?)"}},
+		"in single quotes":   {"HOSTS=a\nBUILD_AT=/b\nSERVICE='$BUILD_AT/${APP}'\nHEALTH_CMD='echo $APP'\nSTORE='s3://a/$HOME_GROWN'\n", nil, []string{".deliver/config:3: SERVICE holds $BUILD_AT as it stands: in single quotes bash fills nothing in"}},
 		"formerly verbose":   {"MODE=verbose\n", nil, []string{".deliver/config:1: MODE does nothing any more: how much is printed is told by -C, -V and -D"}},
 		"a mode of its own":  {"MODE=production\n", nil, []string{}},
 		"servers of old":     {"", []string{"SERVERS=a,b", "REMOTE=c"}, []string{"environment SERVERS: SERVERS does nothing any more: the servers are HOSTS", "environment REMOTE: REMOTE does nothing any more: the servers are HOSTS"}},

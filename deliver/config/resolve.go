@@ -210,7 +210,7 @@ func (v Value) apply(s *Settings) error {
 	}
 	err := v.Variable.set(s, v.Text)
 	if err == nil && len(v.Variable.Choices) > 0 {
-		err = oneOf(v.Variable.Choices, v.Text)
+		err = v.Variable.oneOf(v.Text)
 	}
 	return v.Blame(err)
 }

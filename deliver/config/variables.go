@@ -23,7 +23,8 @@ type Variable struct {
 	Secret  bool     // its value is never printed
 	Run     bool     // belongs to one run: read from flag and DELIVER_NAME alone
 
-	set func(*Settings, string) error
+	set       func(*Settings, string) error
+	otherwise string // what to do where none of the choices will do
 }
 
 // Variables is every setting there is, in the order in which they are shown.
@@ -61,6 +62,7 @@ func row(name, flag, preset, help string, b binding) Variable {
 }
 
 func (v Variable) choices(c ...string) Variable { v.Choices = c; return v }
+func (v Variable) orElse(s string) Variable     { v.otherwise = s; return v }
 func (v Variable) from(name string) Variable    { v.From = name; return v }
 func (v Variable) secret() Variable             { v.Secret = true; return v }
 func (v Variable) perRun() Variable             { v.Run = true; return v }
@@ -117,7 +119,7 @@ func theRollout() []Variable {
 func theService() []Variable {
 	return []Variable{
 		row("SUPERVISOR", "supervisor", "", "service manager, found out where empty", text(func(s *Settings) *string { return &s.Supervisor })).
-			choices("systemd", "runit", "supervisor", "upstart", "none"),
+			choices("systemd", "runit", "supervisor", "upstart", "none").orElse("RESTART_CMD restarts what is none of these"),
 		row("SERVICE", "service", "", "unit, service directory or program", text(func(s *Settings) *string { return &s.Service })).from("APP"),
 		row("RESTART_CMD", "restart-cmd", "", "command that restarts the app, run in current", text(func(s *Settings) *string { return &s.RestartCmd })),
 		row("PORT", "port", "", "port the app listens on, for a Procfile's processes", port(func(s *Settings) *int { return &s.Port })),
