@@ -57,6 +57,17 @@ func (s *Server) Path(parts ...string) string {
 // Stop ends the SSH server and all its sessions, as if the machine were gone.
 func (s *Server) Stop() { s.sshd.kill() }
 
+// Cut ends the sessions that are open, as if the network were lost; the server
+// takes new ones.
+func (s *Server) Cut() {
+	for _, pid := range descendants(s.sshd.cmd.Process.Pid) {
+		name, _ := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid))
+		if strings.HasPrefix(string(name), "sshd") {
+			_ = syscall.Kill(pid, syscall.SIGKILL)
+		}
+	}
+}
+
 // Service makes a service of the server's runit, which runs from now on.
 // script is its run script; it starts in the server's home.
 func (s *Server) Service(t testing.TB, name, script string) {

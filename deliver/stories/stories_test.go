@@ -27,10 +27,7 @@ import (
 // ~/app/current, and a bucket in a real S3 server.
 func TestStories(t *testing.T) {
 	t.Parallel()
-	bin := t.TempDir()
-	out, err := exec.Command("go", "build", "-o", filepath.Join(bin, "deliver"), "deliver/cmd/deliver").CombinedOutput()
-	require.NoError(t, err, string(out))
-	readSources(t)
+	bin := filepath.Dir(buildDeliver(t))
 	files, err := filepath.Glob("testdata/*.txtar")
 	require.NoError(t, err)
 	require.NotEmpty(t, files)
