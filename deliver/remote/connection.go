@@ -12,14 +12,23 @@ import (
 	"deliver/host"
 )
 
-// mostMissed is how many intervals of silence a connection survives.
+// mostMissed is how many intervals of silence a connection survives, where
+// ssh_config says nothing.
 const mostMissed = 3
+
+// patience is how long a connection waits for a server that is silent.
+type patience struct {
+	answer   time.Duration // to the opening of a session
+	interval time.Duration // before it is asked for a sign of life
+	missed   int           // such intervals, after which the connection is given up
+}
 
 // connection is one logged-in SSH connection. What it starts, it waits for.
 type connection struct {
 	name   string
 	client *ssh.Client
 	line   *line
+	patience
 	proven bool // the helper was seen to be there and whole; set under Server.contact
 
 	lost chan struct{} // closed when the connection is gone
@@ -31,10 +40,10 @@ type connection struct {
 	work   sync.WaitGroup
 }
 
-func newConnection(name string, client *ssh.Client, line *line, interval time.Duration) *connection {
-	c := &connection{name: name, client: client, line: line, lost: make(chan struct{})}
+func newConnection(name string, client *ssh.Client, line *line, p patience) *connection {
+	c := &connection{name: name, client: client, line: line, patience: p, lost: make(chan struct{})}
 	c.spawn(c.wait)
-	c.spawn(func() { c.keepAlive(interval) })
+	c.spawn(c.keepAlive)
 	return c
 }
 
@@ -62,8 +71,8 @@ func (c *connection) wait() {
 
 // keepAlive asks a silent server for a sign of life, and ends the connection
 // when none comes. Whatever arrives is a sign: a busy link is not a dead one.
-func (c *connection) keepAlive(interval time.Duration) {
-	ticks := time.NewTicker(interval)
+func (c *connection) keepAlive() {
+	ticks := time.NewTicker(c.interval)
 	defer ticks.Stop()
 	var asking atomic.Bool
 	for {
@@ -73,12 +82,12 @@ func (c *connection) keepAlive(interval time.Duration) {
 		case <-ticks.C:
 		}
 		silence := c.line.heard.since()
-		if silence >= mostMissed*interval {
+		if silence >= time.Duration(c.missed)*c.interval {
 			c.end(fmt.Errorf("the server gave no sign of life for %s", silence.Round(time.Millisecond)))
 			return
 		}
 		// A request can itself be stuck behind a full line.
-		if silence >= interval/2 && asking.CompareAndSwap(false, true) {
+		if silence >= c.interval/2 && asking.CompareAndSwap(false, true) {
 			c.spawn(func() {
 				_, _, _ = c.client.SendRequest("keepalive@openssh.com", true, nil)
 				asking.Store(false)

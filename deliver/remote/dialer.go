@@ -106,5 +106,10 @@ func (d *dialer) shake(ctx context.Context, set *settings, via *connection) (*co
 	if err != nil {
 		return nil, a.failed(ctx, limited, line.explain(err))
 	}
-	return newConnection(set.name, ssh.NewClient(conn, channels, requests), line, d.opts.KeepAlive), nil
+	p := patience{
+		answer:   set.connectTimeout,
+		interval: cmp.Or(set.aliveInterval, d.opts.KeepAlive),
+		missed:   cmp.Or(set.aliveCount, mostMissed),
+	}
+	return newConnection(set.name, ssh.NewClient(conn, channels, requests), line, p), nil
 }

@@ -64,10 +64,19 @@ func (s *Server) open(ctx context.Context) (host.Session, error) {
 		return nil, fmt.Errorf("%s: wait for the connection: %w", s.target.Name, context.Cause(ctx))
 	}
 	defer s.contact.Release(1)
-	if err := s.reconnect(ctx); err != nil {
+	fresh, err := s.reconnect(ctx)
+	if err != nil {
 		return nil, err
 	}
 	session, err := s.far.open(ctx, s.conn)
+	if err != nil && !fresh && !s.conn.alive() && ctx.Err() == nil {
+		// It died unnoticed since the last operation, as when the server was
+		// rebooted. Nothing of this one was sent yet.
+		if _, err := s.reconnect(ctx); err != nil {
+			return nil, err
+		}
+		session, err = s.far.open(ctx, s.conn)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -75,18 +84,18 @@ func (s *Server) open(ctx context.Context) (host.Session, error) {
 }
 
 // reconnect makes a connection anew when the one there was is gone.
-func (s *Server) reconnect(ctx context.Context) error {
+func (s *Server) reconnect(ctx context.Context) (fresh bool, err error) {
 	if s.closed {
-		return s.conn.broke("before the operation", errClosed)
+		return false, s.conn.broke("before the operation", errClosed)
 	}
 	if s.conn.alive() {
-		return nil
+		return false, nil
 	}
 	conn, err := s.dialer.connect(ctx, s.target, route{})
 	if err != nil {
-		return err
+		return false, err
 	}
 	s.conn.close()
 	s.conn = conn
-	return nil
+	return true, nil
 }

@@ -43,16 +43,34 @@ func (c *connection) start(ctx context.Context, command string) (*session, error
 	if !c.spawn(func() { started <- s.run(ctx, command) }) {
 		return nil, c.broke("before a session", errClosed)
 	}
-	select {
-	case err := <-started:
-		if err != nil {
-			s.Close()
-			return nil, c.broke("while a session was opened", err)
-		}
-		return s, nil
-	case <-ctx.Done():
+	if err := c.await(ctx, started); err != nil {
 		s.Close()
-		return nil, fmt.Errorf("%s: open a session: %w", c.name, context.Cause(ctx))
+		return nil, err
+	}
+	return s, nil
+}
+
+// await waits for a session to start. A server that says nothing at all
+// meanwhile is taken for gone long before the keep-alive would find it.
+func (c *connection) await(ctx context.Context, started <-chan error) error {
+	silent := time.NewTimer(c.answer)
+	defer silent.Stop()
+	for {
+		select {
+		case err := <-started:
+			if err != nil {
+				return c.broke("while a session was opened", err)
+			}
+			return nil
+		case <-ctx.Done():
+			return fmt.Errorf("%s: open a session: %w", c.name, context.Cause(ctx))
+		case <-silent.C:
+		}
+		if silence := c.line.heard.since(); silence < c.answer {
+			silent.Reset(c.answer - silence)
+			continue
+		}
+		c.end(fmt.Errorf("no answer within %s", c.answer))
 	}
 }
 

@@ -34,6 +34,8 @@ type settings struct {
 	jumps          []string
 	proxyCommand   string
 	connectTimeout time.Duration
+	aliveInterval  time.Duration // ServerAliveInterval; 0: nothing is said
+	aliveCount     int           // ServerAliveCountMax
 }
 
 func (s *settings) address() string { return net.JoinHostPort(s.host, strconv.Itoa(s.port)) }
@@ -81,8 +83,14 @@ func newSettings(h inventory.Host, v values) (*settings, error) {
 		hostKeyAlias:   v.first("hostkeyalias"),
 		checking:       v.first("stricthostkeychecking"),
 		connectTimeout: seconds(v.first("connecttimeout")),
+		aliveInterval:  seconds(v.first("serveraliveinterval")),
 	}
 	var err error
+	if count := v.first("serveralivecountmax"); count != "" {
+		if s.aliveCount, err = strconv.Atoi(count); err != nil {
+			return nil, fmt.Errorf("ServerAliveCountMax %q: want a number", count)
+		}
+	}
 	if s.port, err = strconv.Atoi(v.first("port")); err != nil || s.port < 1 || s.port > 65535 {
 		return nil, fmt.Errorf("port %q: want 1 to 65535", v.first("port"))
 	}
@@ -107,7 +115,7 @@ func (s *settings) expandAll(v values) error {
 	return t.err
 }
 
-// seconds reads ConnectTimeout, which is a number of seconds or a time such as 1m30s.
+// seconds reads ConnectTimeout and ServerAliveInterval, each of which is a number of seconds or a time such as 1m30s.
 func seconds(s string) time.Duration {
 	if n, err := strconv.Atoi(s); err == nil {
 		return time.Duration(n) * time.Second

@@ -90,6 +90,7 @@ func (v values) read(file, name string) error {
 	}
 	for _, key := range []string{
 		"hostname", "user", "port", "identitiesonly", "hashknownhosts", "hostkeyalias", "stricthostkeychecking", "connecttimeout",
+		"serveraliveinterval", "serveralivecountmax",
 		"proxyjump", "proxycommand", "userknownhostsfile", "globalknownhostsfile", "identityagent", "identityfile", "certificatefile",
 	} {
 		all, err := config.GetAll(name, key)

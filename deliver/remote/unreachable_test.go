@@ -245,14 +245,43 @@ func TestAServerThatStopsAnsweringIsFound(t *testing.T) {
 	c := newClient(t)
 	sshd := c.serve(t, "h1")
 	c.opts.KeepAlive = time.Second
+	stopsInTheMiddle(t, c.dial(t, "h1"), sshd)
+}
+
+// stopsInTheMiddle stops the sessions of a server while it takes a build, and
+// asks that this is found.
+func stopsInTheMiddle(t *testing.T, s *remote.Server, sshd *sshd) {
+	t.Helper()
+	look(t, s)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute) // the keep-alive finds it long before
+	defer cancel()
+	build := hosttest.Make(t, "v1", hosttest.File("noise", noise(32<<20)))
+	body := &stopping{Reader: build.Reader(), after: 1 << 20, stop: func() { sshd.signalSessions(t, syscall.SIGSTOP) }}
+	_, err := s.Receive(ctx, build.Record, body, nil)
+	e := hosttest.RequireKind(t, err, host.KindUnreachable)
+	assert.Contains(t, e.Message, "no sign of life")
+}
+
+func TestTheKeepAliveOfSSHConfigHolds(t *testing.T) {
+	t.Parallel()
+	c := newClient(t)
+	sshd := startSSHD(t, "h1", c.authorized)
+	c.know(t, sshd)
+	c.configure(t, reaches(sshd, "ServerAliveInterval 1", "ServerAliveCountMax 2"))
+	c.opts.KeepAlive = time.Hour
+	stopsInTheMiddle(t, c.dial(t, "h1"), sshd)
+}
+
+func TestAConnectionThatStoppedAnsweringIsMadeAnew(t *testing.T) {
+	t.Parallel()
+	c := newClient(t)
+	sshd := c.serve(t, "h1")
+	c.opts.KeepAlive, c.opts.ConnectTimeout = time.Hour, 2*time.Second
 	s := c.dial(t, "h1")
 	look(t, s)
 	sshd.signalSessions(t, syscall.SIGSTOP)
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute) // the keep-alive finds it long before
-	defer cancel()
-	_, err := s.Look(ctx, host.Service{Manager: "none"})
-	e := hosttest.RequireKind(t, err, host.KindUnreachable)
-	assert.Contains(t, e.Message, "no sign of life")
+	look(t, s)
+	assert.Equal(t, 2, sshd.logged(t, "Accepted publickey"))
 }
 
 func TestADeadlineHoldsOnAServerThatStopsAnswering(t *testing.T) {
