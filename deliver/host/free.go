@@ -41,7 +41,7 @@ func (l *Local) checkWritable() error {
 	for _, dir := range []string{l.root, l.releases(), l.state(""), l.incoming(), l.records()} {
 		dir = nearest(dir)
 		if err := unix.Faccessat(unix.AT_FDCWD, dir, unix.W_OK|unix.X_OK, unix.AT_EACCESS); err != nil {
-			return l.denied(fmt.Sprintf("%s may not write to %s, and so not deliver to %s: %v", userName(), dir, l.root, err))
+			return l.denied(fmt.Sprintf("%s may not write to %s, and so not deliver to %s: %v", userName(), dir, l.root, err), err)
 		}
 	}
 	return nil

@@ -17,6 +17,9 @@ func (l *Local) lock(ctx context.Context) (unlock func(), err error) {
 
 func (l *Local) lockFile(ctx context.Context, path string) (unlock func(), err error) {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	if errors.Is(err, syscall.EROFS) {
+		f, err = os.Open(path) // not everything that is done under it writes
+	}
 	if err != nil {
 		return nil, l.wrap("lock", err)
 	}

@@ -40,6 +40,9 @@ func (l *Local) pointTo(id, over string) (Switched, error) {
 	if err := l.keepOrder(id, previous, over); err != nil {
 		return Switched{}, err
 	}
+	if id == previous {
+		return Switched{Previous: previous}, nil // so that a full disk keeps no server from going back
+	}
 	if id == "" {
 		err = l.takeAway()
 	} else {

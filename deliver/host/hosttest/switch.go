@@ -74,6 +74,7 @@ func lookUnknownManager(t *testing.T, s *site) {
 func switchStories() []story {
 	return []story{
 		{"current follows", currentFollows},
+		{"what is current stays as it is", currentStays},
 		{"an empty id takes current away", takeAway},
 		{"taking away what is not there is fine", takeAwayNothing},
 		{"a release that is not there is refused", switchMissing},
@@ -97,6 +98,15 @@ func currentFollows(t *testing.T, s *site) {
 	target, err := os.Readlink(s.path("current"))
 	require.NoError(t, err)
 	assert.Equal(t, "releases/v2", target)
+}
+
+func currentStays(t *testing.T, s *site) {
+	s.deliver(t, "v1")
+	before := s.look(t).Since
+	switched, err := s.Switch(s.ctx, "v1", "")
+	require.NoError(t, err)
+	assert.Equal(t, host.Switched{Previous: "v1"}, switched)
+	assert.Equal(t, before, s.look(t).Since)
 }
 
 func takeAway(t *testing.T, s *site) {
