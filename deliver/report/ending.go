@@ -132,11 +132,11 @@ func (e ending) complain(h rollout.HostOutcome) *complaint {
 	if h.Err != nil && h.Step != "" && h.Result != rollout.HostUntouched {
 		why, hint := e.why(h.Err)
 		c.own = h.Result != rollout.HostGone
-		c.text, c.hint = fmt.Sprintf("%s: %s: %s", c.text, h.Step, why), hint
+		c.text, c.hint = fmt.Sprintf("%s: %s", c.text, unrepeated(h.Step+": "+why)), hint
 	}
 	if h.UndoErr != nil {
 		why, hint := e.why(h.UndoErr)
-		c.text, c.hint = strings.ToUpper(string(h.Result))+": "+why+after(h), hint
+		c.text, c.hint = strings.ToUpper(string(h.Result))+": "+unrepeated(why)+after(h), hint
 	}
 	c.text, c.hint = clean(e.opts.Redact.Text(c.text)), clean(e.opts.Redact.Text(c.hint))
 	return c
@@ -146,7 +146,7 @@ func after(h rollout.HostOutcome) string {
 	if h.Err == nil || h.Step == "" {
 		return ""
 	}
-	return fmt.Sprintf("\nbefore that: %s: %s", h.Step, h.Err)
+	return "\nbefore that: " + unrepeated(fmt.Sprintf("%s: %s", h.Step, h.Err))
 }
 
 // why parts an error from its hint.

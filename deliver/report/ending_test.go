@@ -53,6 +53,10 @@ no hosts in 1 min 5 s
 [h2] set aside: receive: no space left
 2 set aside in 1 min 5 s
 `},
+		"a step that its error names is said once": {nil, failed(rollout.HostAside, "receive", errors.New("receive: not done after 8s"), "h1"), `
+[h1] set aside: receive: not done after 8s
+1 set aside in 1 min 5 s
+`},
 		"a hint has a line of its own": {nil, failed(rollout.HostFailed, "check", errNoAnswer, "h1"), `
 [h1] failed: check: nothing answers on port 3000
        is the app listening on $PORT?

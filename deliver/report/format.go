@@ -47,3 +47,12 @@ func fit(s string, width int) string {
 func pad(s string, width int) string {
 	return s + strings.Repeat(" ", max(0, width-columns(s)))
 }
+
+// unrepeated says once what is done where a step and its error both say it.
+func unrepeated(text string) string {
+	doing, rest, _ := strings.Cut(text, ": ")
+	if strings.HasPrefix(rest, doing+": ") {
+		return rest
+	}
+	return text
+}

@@ -71,11 +71,11 @@ func (l *lines) ended(e rollout.Event) {
 			l.add(e, e.Step+" ok", l.paint.good)
 		}
 	case rollout.StepFailed:
-		l.add(e, e.Step+" FAILED: "+e.Error, l.paint.bad)
+		l.add(e, e.Step+" FAILED: "+strings.TrimPrefix(e.Error, e.Step+": "), l.paint.bad)
 	case rollout.UndoDone:
 		l.add(e, "rolled back", l.paint.warn)
 	case rollout.UndoFailed:
-		l.add(e, "ROLLBACK FAILED: "+e.Step+": "+e.Error, l.paint.bad)
+		l.add(e, "ROLLBACK FAILED: "+unrepeated(e.Step+": "+e.Error), l.paint.bad)
 	case rollout.Message:
 		l.message(e)
 	}
