@@ -33,7 +33,7 @@ func TestProcessesThatMeet(t *testing.T) {
 	if n, err := strconv.Atoi(os.Getenv("SCHEDULES")); err == nil {
 		schedules = n
 	}
-	bin := buildDeliver(t)
+	bin := filepath.Join(sshdtest.Program(t), "deliver")
 	var all errgroup.Group
 	tally := &counter{seen: map[string]int{}}
 	const fleets = 4
@@ -51,16 +51,6 @@ func TestProcessesThatMeet(t *testing.T) {
 	}
 	require.NoError(t, all.Wait())
 	t.Logf("%d schedules: %v", schedules, tally.seen)
-}
-
-// buildDeliver makes the program and gives its path.
-func buildDeliver(t *testing.T) string {
-	t.Helper()
-	bin := filepath.Join(t.TempDir(), "deliver")
-	out, err := exec.Command("go", "build", "-o", bin, "deliver/cmd/deliver").CombinedOutput()
-	require.NoError(t, err, string(out))
-	readSources(t)
-	return bin
 }
 
 // counter counts how deliveries fared in all schedules.

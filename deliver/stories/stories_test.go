@@ -27,7 +27,7 @@ import (
 // ~/app/current, and a bucket in a real S3 server.
 func TestStories(t *testing.T) {
 	t.Parallel()
-	bin := filepath.Dir(buildDeliver(t))
+	bin := sshdtest.Program(t)
 	files, err := filepath.Glob("testdata/*.txtar")
 	require.NoError(t, err)
 	require.NotEmpty(t, files)
@@ -41,22 +41,6 @@ func TestStories(t *testing.T) {
 			s.run(t, file)
 		})
 	}
-}
-
-// readSources opens what the program is made of, or go test would take an
-// earlier result for one of today's program.
-func readSources(t *testing.T) {
-	t.Helper()
-	require.NoError(t, filepath.WalkDir("..", func(path string, entry os.DirEntry, err error) error {
-		if err != nil || entry.IsDir() || filepath.Ext(path) != ".go" {
-			return err
-		}
-		f, err := os.Open(path)
-		if err != nil {
-			return err
-		}
-		return f.Close()
-	}))
 }
 
 type story struct {
