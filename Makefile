@@ -56,6 +56,13 @@ lint: ## golangci-lint (with the rules of the import graph) and shellcheck
 	@for m in $(MODULES); do (cd $$m && $(TESTENV) gofumpt -l .) | sed "s|^|$$m/|"; done | if grep .; then echo 'not formatted: run gofumpt -w on these' >&2; exit 1; fi
 	shellcheck -x $(SCRIPTS)
 
+STORM_PUSHES ?= 10000
+.PHONY: storm
+storm: ## STORM_PUSHES (10000) pushes over 20 repositories while autobuilder and Jenkins are killed; prints the counts
+	cd autobuilder && $(TESTENV) STORM_PUSHES=$(STORM_PUSHES) STORM_REPOS=20 go test -count=1 -v -timeout 4h -run 'TestStorm/beside' ./cmd/autobuilder
+	cd autobuilder && $(TESTENV) STORM_PUSHES=$(STORM_PUSHES) STORM_REPOS=20 go test -count=1 -v -timeout 4h -run 'TestStorm/embedded' ./cmd/autobuilder
+	cd autobuilder && $(TESTENV) STORM_HUDSON_PUSHES=300 go test -count=1 -v -timeout 4h -run TestStormOverHudson ./cmd/autobuilder
+
 .PHONY: bench
 bench: ## benchmarks; each prints a ratio against a peer in the same run
 	@for m in $(MODULES); do (cd $$m && $(TESTENV) go test -run '^$$' -bench . -benchmem ./...) || exit 1; done

@@ -40,6 +40,11 @@ func TestWhatIsWrongWithAProject(t *testing.T) {
 		{"a branch that is a pattern", func(p *build.Project) { p.Branch = "release/*" }, "branch"},
 		{"a broken glob", func(p *build.Project) { p.Tags = "v[" }, "tags"},
 		{"a queue of no kind", func(p *build.Project) { p.Queue = "latest" }, "queue"},
+		{"a parameter that is none", func(p *build.Project) { p.Parameters = map[string]string{"A B": "1"} }, "parameters"},
+		{"a parameter of autobuilder's", func(p *build.Project) { p.Parameters = map[string]string{"COMMIT": "1"} }, "parameters"},
+		{"a step without a script", func(p *build.Project) { p.Steps = []build.Step{{After: "setup", Run: " "}} }, "steps"},
+		{"a step without a place", func(p *build.Project) { p.Steps = []build.Step{{Run: "true"}} }, "steps"},
+		{"a timeout in the past", func(p *build.Project) { p.Timeout = -1 }, "timeout"},
 		{"a variable that is none", func(p *build.Project) { p.Env = map[string]string{"A B": "1"} }, "env"},
 	}
 	for _, test := range tests {

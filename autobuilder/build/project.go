@@ -7,6 +7,7 @@ import (
 	"path"
 	"regexp"
 	"strings"
+	"time"
 )
 
 // Project is a repository that autobuilder builds.
@@ -21,7 +22,16 @@ type Project struct {
 	Queue      string            `yaml:"queue"`       // newest (default) or each
 	Template   string            `yaml:"template"`    // a job template's name or file; default: node
 	Env        map[string]string `yaml:"env"`         // exported in every step of the job
+	Parameters map[string]string `yaml:"parameters"`  // that the job takes besides, with their defaults
+	Steps      []Step            `yaml:"steps"`       // that the job has besides
+	Timeout    time.Duration     `yaml:"timeout"`     // a build that runs longer is stopped; 0: none is
 	Secret     SecretSource      `yaml:",inline"`     // of its own webhook; empty: github's in the file
+}
+
+// Step is a step of a job that its template does not have.
+type Step struct {
+	After string `yaml:"after"` // the template's step before it
+	Run   string `yaml:"run"`   // bash
 }
 
 // SecretSource says where a webhook's secret is found, and the previous one
@@ -90,7 +100,24 @@ func (p *Project) Validate() error {
 		check("tags", validGlob(p.Tags), "%q is no glob: write for example v*", p.Tags),
 		check("queue", p.Queue == QueueNewest || p.Queue == QueueEach, "%q must be newest or each", p.Queue),
 		p.validateEnv(),
+		p.validateJob(),
 	)
+}
+
+// validateJob looks at what the job has besides its template.
+func (p *Project) validateJob() error {
+	for name := range p.Parameters {
+		_, taken := (Build{}).Params()[name]
+		if !envName.MatchString(name) || taken {
+			return check("parameters", false, "%q is no name of a parameter, or one that autobuilder sets", name)
+		}
+	}
+	for _, step := range p.Steps {
+		if step.After == "" || strings.TrimSpace(step.Run) == "" {
+			return check("steps", false, "each needs after (a step of the template) and run (a script)")
+		}
+	}
+	return check("timeout", p.Timeout >= 0, "%s is negative", p.Timeout)
 }
 
 func (p *Project) validateEnv() error {

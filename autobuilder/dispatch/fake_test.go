@@ -110,6 +110,20 @@ func (c *ci) Build(_ context.Context, _ string, number int64) (build.Run, error)
 	return build.Run{}, fmt.Errorf("build: %w", build.ErrNoRun)
 }
 
+func (c *ci) Stop(_ context.Context, _ string, number int64) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.down {
+		return errLine
+	}
+	for _, r := range c.runs {
+		if r.state.Number == number && r.state.Building {
+			r.state.Building, r.state.Result, r.state.Duration = false, "ABORTED", time.Since(r.state.Started)
+		}
+	}
+	return nil
+}
+
 // set changes the fake while others use it.
 func (c *ci) set(change func(*ci)) {
 	c.mu.Lock()

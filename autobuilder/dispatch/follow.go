@@ -72,10 +72,14 @@ func inOrder(open []build.Build) []build.Build {
 	return append(sent, queued...)
 }
 
+// mostSent bounds what a project has in Jenkins at a time: a long queue there is
+// slow to ask, and lost when Jenkins is killed.
+const mostSent = 10
+
 // mayStart keeps all but one build out of Jenkins' queue: what waits here can
-// still be superseded or get its tag.
+// still be superseded or get its tag. Where each is built, a few go ahead.
 func (f *follower) mayStart(following int) bool {
-	return following == 0 || f.project.Queue == build.QueueEach
+	return following == 0 || f.project.Queue == build.QueueEach && following < mostSent
 }
 
 func (f *follower) next(ctx context.Context, err error, following int) time.Duration {
@@ -188,7 +192,16 @@ func (f *follower) poll(ctx context.Context, b build.Build) (build.Build, error)
 	case err != nil:
 		return f.unanswered(ctx, b, err)
 	}
-	return f.take(ctx, b, run)
+	after, err := f.take(ctx, b, run)
+	if err == nil && run.Building && f.overtime(time.Since(run.Started)) {
+		f.Log.Warn("build stopped, its time is over", "project", b.Project, "build", b.ID, "timeout", f.project.Timeout)
+		err = f.Jenkins.Stop(ctx, b.Job, b.Number)
+	}
+	return after, err
+}
+
+func (f *follower) overtime(took time.Duration) bool {
+	return f.project.Timeout > 0 && took > f.project.Timeout
 }
 
 // gone says whether Jenkins has lacked the build for long enough. A request
@@ -229,6 +242,9 @@ func (f *follower) take(ctx context.Context, b build.Build, run build.Run) (buil
 		after.Ended = now()
 		if run.Duration > 0 {
 			after.Ended = stamp(run.Started.Add(run.Duration))
+		}
+		if after.State == build.Aborted && after.Number != 0 && f.overtime(after.Ended.Sub(after.Started)) {
+			after.Why = fmt.Sprintf("it ran longer than the project's timeout, %s, and was stopped", f.project.Timeout)
 		}
 	}
 	return f.move(ctx, b, after)

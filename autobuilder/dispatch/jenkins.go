@@ -21,4 +21,6 @@ type Jenkins interface {
 	Find(ctx context.Context, job, id string) (build.Run, error)
 	// Build is the run with that number.
 	Build(ctx context.Context, job string, number int64) (build.Run, error)
+	// Stop asks for the end of the run with that number, which comes a moment later.
+	Stop(ctx context.Context, job string, number int64) error
 }

@@ -3,6 +3,7 @@ package dispatch_test
 import (
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 
@@ -163,4 +164,16 @@ func TestResults(t *testing.T) {
 			s.reaches(0, state)
 		})
 	}
+}
+
+func TestABuildThatTakesTooLongIsStopped(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, func(p *build.Project) { p.Timeout = 50 * time.Millisecond })
+	s.run()
+	s.push("one")
+	b := s.reaches(0, build.Aborted)
+	assert.Equal(t, "it ran longer than the project's timeout, 50ms, and was stopped", b.Why)
+	assert.GreaterOrEqual(t, b.Ended.Sub(b.Started), 50*time.Millisecond)
+	s.push("two")
+	s.reaches(1, build.Running)
 }

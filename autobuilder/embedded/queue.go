@@ -30,7 +30,7 @@ type queue struct {
 	Items []*item `json:"items"`
 
 	file      string
-	cancelled []int64 // the last few, so that who asks for one hears of it
+	cancelled []*item // the last few, so that who asks for one hears of it
 }
 
 const rememberCancelled = 1000
@@ -103,11 +103,11 @@ func (q *queue) remove(match func(*item) bool) error {
 	return nil
 }
 
-func (q *queue) cancel(id int64) error {
-	if err := q.remove(func(it *item) bool { return it.ID == id }); err != nil {
+func (q *queue) cancel(it *item) error {
+	if err := q.remove(func(other *item) bool { return other == it }); err != nil {
 		return err
 	}
-	q.cancelled = append(q.cancelled, id)
+	q.cancelled = append(q.cancelled, it)
 	q.cancelled = q.cancelled[max(0, len(q.cancelled)-rememberCancelled):]
 	return nil
 }

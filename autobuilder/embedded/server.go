@@ -113,10 +113,27 @@ func lockDir(dir string) (*os.File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("embedded jenkins: %w", err)
 	}
-	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+	if !lockSoon(lock) {
 		return nil, errors.Join(fmt.Errorf("embedded jenkins: %s is in use by another server", dir), lock.Close())
 	}
 	return lock, nil
+}
+
+// lockSoon tries for a moment: a server that was killed while it started a build
+// is gone, but the child that it was about to make still has the lock, until it
+// becomes the shell.
+func lockSoon(lock *os.File) bool {
+	deadline := time.After(2 * time.Second)
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) != nil {
+		select {
+		case <-deadline:
+			return false
+		case <-tick.C:
+		}
+	}
+	return true
 }
 
 // load reads jobs before the queue: a build that has begun is in both when the

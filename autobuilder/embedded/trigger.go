@@ -112,11 +112,12 @@ func (s *Server) cancelItem(w http.ResponseWriter, r *http.Request) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.queue.find(id) == nil {
+	it := s.queue.find(id)
+	if it == nil {
 		refuse(w, http.StatusNotFound, "No such queue item")
 		return
 	}
-	if err := s.queue.cancel(id); err != nil {
+	if err := s.queue.cancel(it); err != nil {
 		refuse(w, http.StatusInternalServerError, err.Error())
 		return
 	}

@@ -231,14 +231,24 @@ func itemView(s *Server, r *http.Request) object {
 	if it := s.queue.find(id); it != nil {
 		return it.view(s.jobs[it.Job], s.root(r))
 	}
-	left := object{"_class": "hudson.model.Queue$LeftItem", "id": id, "url": itemURL(id), "why": nil}
 	if j, rec := s.buildOf(id); rec != nil {
-		left["cancelled"], left["task"], left["executable"] = false, j.brief(s.root(r)), reference(j, rec, s.root(r))
+		left := leftView(&item{ID: id, Params: rec.Params, Cause: rec.Cause}, j, s.root(r))
+		left["cancelled"], left["executable"] = false, reference(j, rec, s.root(r))
 		return left
 	}
-	if slices.Contains(s.queue.cancelled, id) {
-		left["cancelled"] = true
-		return left
+	for _, it := range s.queue.cancelled {
+		if j := s.jobs[it.Job]; it.ID == id && j != nil {
+			left := leftView(it, j, s.root(r))
+			left["cancelled"] = true
+			return left
+		}
 	}
 	return nil
+}
+
+func leftView(it *item, j *job, root string) object {
+	return object{
+		"_class": "hudson.model.Queue$LeftItem", "id": it.ID, "url": itemURL(it.ID), "why": nil,
+		"task": j.brief(root), "actions": actionsView(it.Params, it.Cause), "params": "",
+	}
 }

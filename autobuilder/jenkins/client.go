@@ -32,6 +32,7 @@ type Options struct {
 type Client struct {
 	options   Options
 	requester gojenkins.JenkinsRequester
+	items     items
 }
 
 // New prepares a client. It sends nothing: an address that does not answer
@@ -97,10 +98,14 @@ func (c *Client) getText(ctx context.Context, path string, query map[string]stri
 }
 
 func (c *Client) post(ctx context.Context, path string, form url.Values) error {
-	_, err := c.send(func() (*http.Response, error) {
+	_, err := c.postForm(ctx, path, form)
+	return err
+}
+
+func (c *Client) postForm(ctx context.Context, path string, form url.Values) (http.Header, error) {
+	return c.send(func() (*http.Response, error) {
 		return c.requester.Post(ctx, path, strings.NewReader(form.Encode()), nil, nil)
 	})
-	return err
 }
 
 func (c *Client) postXML(ctx context.Context, path string, config []byte, query map[string]string) error {

@@ -332,6 +332,53 @@ func TestFindKnowsAnErasedBuildByItsConsole(t *testing.T) {
 	}
 }
 
+// The place in the queue that a trigger is answered with saves the search; what
+// it says is believed only of the build that was asked for.
+func TestFindAsksThePlaceInTheQueue(t *testing.T) {
+	t.Parallel()
+	const mine = `"task":{"name":"job"},"actions":[{"parameters":[{"name":"AUTOBUILDER_ID","value":"x"}]}]`
+	const elsewhere = `{"number":3,"building":true,"actions":[{"parameters":[{"name":"AUTOBUILDER_ID","value":"x"}]}]}`
+	for name, c := range map[string]struct {
+		item, build string
+		want        build.Run
+	}{
+		"it waits":             {`{"id":12,"why":"busy",` + mine + `}`, "", build.Run{Queued: true, Why: "busy"}},
+		"it was cancelled":     {`{"id":12,"cancelled":true,` + mine + `}`, "", build.Run{Result: "ABORTED", Why: "cancelled in jenkins' queue"}},
+		"it became a build":    {`{"id":12,"executable":{"number":7},` + mine + `}`, strings.ReplaceAll(elsewhere, "3", "7"), build.Run{Number: 7, Building: true}},
+		"the build is another": {`{"id":12,"executable":{"number":7},` + mine + `}`, `{"number":7,"actions":[]}`, build.Run{Number: 3, Building: true}},
+		"the place is another": {`{"id":12,"why":"busy","task":{"name":"job"},"actions":[]}`, "", build.Run{Number: 3, Building: true}},
+		"the job is another":   {`{"id":12,"why":"busy",` + strings.ReplaceAll(mine, `"job"`, `"other"`) + `}`, "", build.Run{Number: 3, Building: true}},
+		"it is forgotten":      {"", "", build.Run{Number: 3, Building: true}},
+		"it is no place":       {"null", "", build.Run{Number: 3, Building: true}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			client := odd(t, func(w http.ResponseWriter, r *http.Request) {
+				switch {
+				case r.Method == http.MethodPost:
+					w.Header().Set("Location", "http://ci.test/ci/queue/item/12/")
+					w.WriteHeader(http.StatusCreated)
+				case strings.HasPrefix(r.URL.Path, "/queue/item/12") && c.item != "":
+					_, _ = io.WriteString(w, c.item)
+				case strings.HasPrefix(r.URL.Path, "/queue/item"):
+					http.NotFound(w, r)
+				case strings.HasPrefix(r.URL.Path, "/queue"):
+					_, _ = io.WriteString(w, `{"items":[]}`)
+				case strings.HasPrefix(r.URL.Path, "/job/job/7"):
+					_, _ = io.WriteString(w, c.build)
+				default:
+					_, _ = io.WriteString(w, `{"buildable":true,"property":[{"parameterDefinitions":[{"name":"AUTOBUILDER_ID"}]}],"builds":[`+elsewhere+`]}`)
+				}
+			})
+			require.NoError(t, client.Trigger(t.Context(), "job", map[string]string{"AUTOBUILDER_ID": "x"}))
+			run, err := client.Find(t.Context(), "job", "x")
+			require.NoError(t, err)
+			run.Started = time.Time{}
+			assert.Equal(t, c.want, run)
+		})
+	}
+}
+
 // What leaves the queue is for a moment in neither list.
 func TestFindLooksAgain(t *testing.T) {
 	t.Parallel()

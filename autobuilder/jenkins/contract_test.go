@@ -28,6 +28,7 @@ type server struct {
 	url, user, token string
 
 	forgets bool // a restart may lose the queue
+	modern  bool // a trigger is answered with its place in the queue
 
 	down  func(t *testing.T) // ends it in good order
 	crash func(t *testing.T) // ends it with SIGKILL; nil: it is a part of this process
@@ -241,8 +242,16 @@ func queuesAndCancels(t *testing.T, s *server) {
 	assert.Equal(t, build.Triggered, run.State())
 
 	require.NoError(t, client.Cancel(t.Context(), name, "q2"))
-	_, err = client.Find(t.Context(), name, "q2")
-	require.ErrorIs(t, err, build.ErrNoRun)
+	run, err = client.Find(t.Context(), name, "q2")
+	if s.modern {
+		require.NoError(t, err)
+		assert.Equal(t, build.Aborted, run.State())
+		assert.Equal(t, "cancelled in jenkins' queue", run.Why)
+	} else {
+		require.ErrorIs(t, err, build.ErrNoRun)
+	}
+	_, err = s.client(t).Find(t.Context(), name, "q2")
+	require.ErrorIs(t, err, build.ErrNoRun, "a client that was not told the place")
 	require.ErrorIs(t, client.Cancel(t.Context(), name, "q2"), build.ErrNoRun)
 
 	gate.open(t)

@@ -38,7 +38,7 @@ func startEmbedded(t *testing.T, o embedded.Options) *server {
 	address := ownAddress(t)
 
 	o.Dir, o.Grace = t.TempDir(), 2*time.Second
-	s := &server{user: o.User, token: o.Token}
+	s := &server{user: o.User, token: o.Token, modern: true}
 	switch o.URL {
 	case "none":
 		s.url, o.URL = "http://"+address, ""

@@ -84,11 +84,15 @@ type item struct {
 
 // Find looks for the build that was triggered with this AUTOBUILDER_ID, in the
 // queue and among the builds; build.ErrNoRun says that Jenkins has none. Of
-// several it is the oldest.
+// several it is the oldest. One that was cancelled in the queue is aborted,
+// without a number, as long as Jenkins remembers that.
 func (c *Client) Find(ctx context.Context, job, id string) (build.Run, error) {
 	path, err := jobPath(job)
 	if err != nil {
 		return build.Run{}, fmt.Errorf("find build %s: %w", id, err)
+	}
+	if run, ok := c.byItem(ctx, path, job, id); ok {
+		return run, nil
 	}
 	for look := 1; ; look++ {
 		run, err := c.look(ctx, path, job, id)

@@ -29,9 +29,11 @@ func (c *Client) Trigger(ctx context.Context, job string, params map[string]stri
 	for name, value := range params {
 		form.Set(name, value)
 	}
-	if err := c.post(ctx, path+triggerPath(params), form); err != nil {
+	header, err := c.postForm(ctx, path+triggerPath(params), form)
+	if err != nil {
 		return fmt.Errorf("trigger job %s: %w", job, orNoJob(err))
 	}
+	c.items.note(params[idParameter], header)
 	return nil
 }
 

@@ -38,7 +38,7 @@ func single(doc *etree.Document) bool {
 }
 
 // check holds what was rendered to what every job must have.
-func check(config []byte) error {
+func check(config []byte, more []Var) error {
 	root, err := parseXML(config)
 	if err != nil {
 		return err
@@ -50,7 +50,11 @@ func check(config []byte) error {
 	for _, el := range root.FindElements("properties/hudson.model.ParametersDefinitionProperty/parameterDefinitions/*/name") {
 		defined[strings.TrimSpace(el.Text())] = true
 	}
-	for _, name := range parameters {
+	wanted := slices.Clone(parameters)
+	for _, parameter := range more {
+		wanted = append(wanted, parameter.Name)
+	}
+	for _, name := range wanted {
 		if !defined[name] {
 			return fmt.Errorf("the job takes no parameter %s", name)
 		}

@@ -45,6 +45,7 @@ type Data struct {
 	Mark           string // must stand in the description
 	AutobuilderURL string // where deliver tells how it goes; may be empty
 	Env            []Var  // the project's, by name
+	Parameters     []Var  // that the project adds, with their defaults, by name
 }
 
 // Var is a variable of the environment, exported in every step.
@@ -105,14 +106,53 @@ func (t *Templates) Render(p build.Project) (Config, error) {
 	if err != nil {
 		return Config{}, fmt.Errorf("project %s: %w", p.Name, err)
 	}
-	out := new(bytes.Buffer)
-	if err := parsed.Execute(out, data); err != nil {
-		return Config{}, fmt.Errorf("project %s: render %s: %w", p.Name, file, err)
+	out, steps := new(bytes.Buffer), extra{steps: p.Steps}
+	err = parsed.Funcs(template.FuncMap{"after": steps.after}).Execute(out, data)
+	if err == nil {
+		err = steps.unplaced()
 	}
-	if err := check(out.Bytes()); err != nil {
+	if err == nil {
+		err = check(out.Bytes(), data.Parameters)
+	}
+	if err != nil {
 		return Config{}, fmt.Errorf("project %s: render %s: %w", p.Name, file, err)
 	}
 	return Config{Job: data.Job, XML: out.Bytes()}, nil
+}
+
+// extra are the steps that a project adds to its template.
+type extra struct {
+	steps  []build.Step
+	places []string // that the template has
+}
+
+// endOfStep is the line that ends a script within the templates' own.
+const endOfStep = "STEP"
+
+// after gives the scripts that come after a step of the template.
+func (e *extra) after(place string) ([]string, error) {
+	e.places = append(e.places, place)
+	var scripts []string
+	for _, step := range e.steps {
+		if step.After != place {
+			continue
+		}
+		if slices.Contains(strings.Split(step.Run, "\n"), endOfStep) {
+			return nil, fmt.Errorf("the step after %s holds a line %s, which would end it there", place, endOfStep)
+		}
+		scripts = append(scripts, strings.TrimRight(step.Run, "\n"))
+	}
+	return scripts, nil
+}
+
+// unplaced finds steps that no place of the template took.
+func (e *extra) unplaced() error {
+	for _, step := range e.steps {
+		if !slices.Contains(e.places, step.After) {
+			return fmt.Errorf("it has no step %q to put another after: it has %s", step.After, strings.Join(e.places, ", "))
+		}
+	}
+	return nil
 }
 
 // file is where a template stands: a name is one of the directory's, anything
@@ -136,7 +176,7 @@ func parse(file string) (*template.Template, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read job template: %w", err)
 	}
-	funcs := template.FuncMap{"xml": escapeXML, "sh": quoteShell}
+	funcs := template.FuncMap{"xml": escapeXML, "sh": quoteShell, "after": (&extra{}).after}
 	parsed, err := template.New(filepath.Base(file)).Option("missingkey=error").Funcs(funcs).Parse(string(text))
 	if err != nil {
 		return nil, fmt.Errorf("parse job template %s: %w", file, err)
@@ -167,7 +207,12 @@ func newData(p build.Project, url string) (Data, error) {
 		}
 		data.Env = append(data.Env, Var{Name: name, Value: value})
 	}
-	slices.SortFunc(data.Env, func(a, b Var) int { return strings.Compare(a.Name, b.Name) })
+	for name, value := range p.Parameters {
+		data.Parameters = append(data.Parameters, Var{Name: name, Value: value})
+	}
+	for _, list := range [][]Var{data.Env, data.Parameters} {
+		slices.SortFunc(list, func(a, b Var) int { return strings.Compare(a.Name, b.Name) })
+	}
 	return data, nil
 }
 

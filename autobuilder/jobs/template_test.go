@@ -116,6 +116,69 @@ func TestRenderRefuses(t *testing.T) {
 	}
 }
 
+func TestAProjectAddsParametersAndSteps(t *testing.T) {
+	t.Parallel()
+	p := shop()
+	p.Parameters = map[string]string{"REGION": `eu "west" <1>`, "DRY": ""}
+	p.Steps = []build.Step{
+		{After: "setup", Run: "npm test && echo '<ok>'\n"},
+		{After: "setup", Run: "echo second >\"$BUILD.seen\""},
+		{After: "publish", Run: "./notify"},
+	}
+	plain, err := open(t, "../../jenkins-jobs").Render(shop())
+	require.NoError(t, err)
+	config, err := open(t, "../../jenkins-jobs").Render(p)
+	require.NoError(t, err)
+	root := parse(t, config.XML)
+	defaults := map[string]string{}
+	for _, el := range root.FindElements("//hudson.model.StringParameterDefinition") {
+		defaults[el.SelectElement("name").Text()] = el.SelectElement("defaultValue").Text()
+	}
+	assert.Equal(t, `eu "west" <1>`, defaults["REGION"])
+	assert.Len(t, defaults, 7)
+
+	scripts := root.FindElements("//hudson.tasks.Shell/command")
+	before := parse(t, plain.XML).FindElements("//hudson.tasks.Shell/command")
+	require.Len(t, scripts, len(before)+3)
+	assert.Equal(t, before[1].Text(), scripts[1].Text(), "setup itself")
+	assert.Contains(t, scripts[2].Text(), "npm test && echo '<ok>'\nSTEP")
+	assert.Contains(t, scripts[2].Text(), "export QUOTES=", "the environment is the template's")
+	assert.Contains(t, scripts[3].Text(), "echo second")
+	assert.Contains(t, scripts[7].Text(), "./notify")
+
+	dir := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "step"), []byte(scripts[3].Text()), 0o600))
+	cmd := exec.Command("/bin/sh", "step")
+	cmd.Dir, cmd.Env = dir, append(os.Environ(), "HOME="+dir, "WORKSPACE="+dir, "JOB_NAME=shop")
+	require.NoError(t, os.Mkdir(filepath.Join(dir, ".build"), 0o700))
+	output, err := cmd.CombinedOutput()
+	require.NoError(t, err, string(output))
+	assert.FileExists(t, filepath.Join(dir, ".build", "shop.tar.seen"))
+}
+
+func TestStepsThatHaveNoPlace(t *testing.T) {
+	t.Parallel()
+	for run, c := range map[string]struct {
+		step build.Step
+		want string
+	}{
+		"no such place": {build.Step{After: "tests", Run: "true"}, `no step "tests" to put another after: it has checkout, setup, commit-deps, archive, publish, ci-deploy, gc`},
+		"its end":       {build.Step{After: "gc", Run: "cat <<STEP\nx\nSTEP\n"}, "holds a line STEP"},
+	} {
+		t.Run(run, func(t *testing.T) {
+			t.Parallel()
+			p := shop()
+			p.Steps = []build.Step{c.step}
+			_, err := open(t, "../../jenkins-jobs").Render(p)
+			require.ErrorContains(t, err, c.want)
+		})
+	}
+	p := shop()
+	p.Parameters = map[string]string{"REGION": "eu"}
+	_, err := open(t, "testdata").Render(p)
+	require.ErrorContains(t, err, "the job takes no parameter REGION", "a template that has no place for it")
+}
+
 func TestRenderNamesTheTemplatesThatThereAre(t *testing.T) {
 	t.Parallel()
 	_, err := open(t, "testdata").Render(build.Project{Name: "p", Template: "nodd"})

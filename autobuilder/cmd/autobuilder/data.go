@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -20,11 +21,27 @@ func lockData(dir string) (unlock func(), err error) {
 	if err != nil {
 		return nil, fmt.Errorf("lock data directory: %w", err)
 	}
-	if err := unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+	if !lockSoon(file) {
 		file.Close() //nolint:errcheck // nothing was written
 		return nil, fmt.Errorf("data directory %s is in use by another autobuilder serve", dir)
 	}
 	return func() { file.Close() }, nil //nolint:errcheck // nothing was written
+}
+
+// lockSoon tries for a moment: of a serve that was killed, a child that it was
+// about to start may still have the lock.
+func lockSoon(file *os.File) bool {
+	deadline := time.After(2 * time.Second)
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB) != nil {
+		select {
+		case <-deadline:
+			return false
+		case <-tick.C:
+		}
+	}
+	return true
 }
 
 func gitDir(cfg *config.Config) string {

@@ -33,7 +33,7 @@ import (
 
 // The test's program is autobuilder too, under that name and in PATH.
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"autobuilder": main})
+	testscript.Main(m, map[string]func(){"autobuilder": main, "embedded-jenkins": embeddedJenkins})
 }
 
 func TestScripts(t *testing.T) {
@@ -280,15 +280,20 @@ func (s *stage) payload(ref string) []byte {
 
 // delivery is the signed request that brings the payload.
 func (v *server) delivery(id string, body []byte) *http.Request {
+	request, err := http.NewRequestWithContext(v.t.Context(), http.MethodPost, v.url+webhookPath, bytes.NewReader(body))
+	assert.NoError(v.t, err)
+	sign(request, id, body)
+	return request
+}
+
+// sign makes of a request what GitHub sends.
+func sign(request *http.Request, id string, body []byte) {
 	mac := hmac.New(sha256.New, []byte(secret))
 	mac.Write(body)
-	request, err := http.NewRequestWithContext(v.t.Context(), http.MethodPost, v.url+"/webhooks/github", bytes.NewReader(body))
-	assert.NoError(v.t, err)
 	request.Header.Set("Content-Type", "application/json")
 	request.Header.Set("X-GitHub-Event", "push")
 	request.Header.Set("X-GitHub-Delivery", id)
 	request.Header.Set("X-Hub-Signature-256", "sha256="+hex.EncodeToString(mac.Sum(nil)))
-	return request
 }
 
 // builds are those in the ledger's file, oldest first.
