@@ -58,6 +58,7 @@ type Settings struct {
 	KeepReleases  int
 	Store         string // s3://bucket/prefix
 	StoreEndpoint string
+	StoreKeep     int // releases; 0: all
 
 	SSHTimeout time.Duration
 	SSHConfig  string

@@ -53,6 +53,9 @@ type Delivery struct {
 	Ancestry   func(ctx context.Context, commit, than string) Ancestry
 	AllowOlder bool           // an older release may replace a newer one
 	From       release.Record // of Rollback: what is rolled back from
+	// Ended is called when the run is over and the servers are still held: what
+	// it does for this release comes before what the next delivery does. It may be nil.
+	Ended func(context.Context, rollout.Outcome)
 
 	Relist func(context.Context) ([]inventory.Host, error)
 	Listen func(rollout.Event)
@@ -84,6 +87,9 @@ func (d *Delivery) Deliver(ctx context.Context) rollout.Outcome {
 	r.Switch = f.switching()
 	stop := f.keepLeases(ctx)
 	outcome := r.Run(ctx)
+	if d.Ended != nil {
+		d.Ended(context.WithoutCancel(ctx), outcome)
+	}
 	stop()
 	f.recordFailures(ctx, outcome)
 	if err := f.afterUndo(context.WithoutCancel(ctx)); err != nil {

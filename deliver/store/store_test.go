@@ -469,3 +469,39 @@ func need(t *testing.T, program string) string {
 	}
 	return path
 }
+
+func TestOldReleasesArePruned(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		keep  int
+		spare []string
+		want  []string // removed
+	}{
+		"the oldest go":                {2, nil, []string{"b-2", "b-3"}},
+		"but for what servers run":     {2, []string{"b-2"}, []string{"b-3"}},
+		"there are no more":            {9, nil, nil},
+		"the newest good one is there": {1, []string{"b-5"}, []string{"b-2", "b-3", "b-4"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newShelf(t)
+			for n := int64(1); n <= 5; n++ {
+				rec := s.publish(t, fmt.Sprintf("b-%d", n), n)
+				if n == 1 {
+					_, err := s.Promote(t.Context(), rec, "push")
+					require.NoError(t, err)
+				}
+			}
+			removed, err := s.Prune(t.Context(), c.keep, c.spare)
+			require.NoError(t, err)
+			assert.Equal(t, c.want, removed)
+			list, err := s.List(t.Context())
+			require.NoError(t, err)
+			assert.Len(t, list, 5-len(c.want))
+			_, err = s.Record(t.Context(), "b-1")
+			require.NoError(t, err, "new servers install it")
+			again := s.publish(t, "b-2", 2)
+			assert.Equal(t, "b-2", again.ID, "what was removed may come again")
+		})
+	}
+}

@@ -68,15 +68,28 @@ func (e *environment) course(ctx context.Context, c *config.Config, action strin
 // if that went well.
 func (c *course) run(ctx context.Context) error {
 	c.show.follow(c.delivery)
-	out := c.delivery.Deliver(ctx)
 	var promoted error
-	if went := out.Result; went == rollout.OK || went == rollout.Partial {
-		c.remember(c.config, c.delivery.Record.ID)
-		if c.store != nil {
-			promoted = c.promote(ctx, c.store, c.delivery.Record, c.delivery.Action)
+	c.delivery.Ended = func(ctx context.Context, out rollout.Outcome) {
+		if out.Result == rollout.OK || out.Result == rollout.Partial {
+			promoted = c.settle(ctx)
 		}
 	}
-	return c.show.end(out, promoted)
+	return c.show.end(c.delivery.Deliver(ctx), promoted)
+}
+
+// settle keeps what went well for the next delivery and for new servers.
+func (c *course) settle(ctx context.Context) error {
+	c.remember(c.config, c.delivery.Record.ID)
+	if c.store == nil {
+		return nil
+	}
+	if err := c.promote(ctx, c.store, c.delivery.Record, c.delivery.Action); err != nil {
+		return err
+	}
+	if c.config.StoreKeep > 0 {
+		c.pruneStore(ctx, c.store, c.config.StoreKeep, c.delivery.Record.ID)
+	}
+	return nil
 }
 
 // needHosts refuses a delivery to nobody. A list that nobody set is a mistake

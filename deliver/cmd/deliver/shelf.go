@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"deliver/config"
 	"deliver/delivery"
@@ -44,6 +45,17 @@ func (e *environment) promote(ctx context.Context, st *store.Store, rec release.
 		fmt.Fprintf(e.stderr, "-----> new servers install %s\n", rec.ID)
 	}
 	return nil
+}
+
+// pruneStore removes old archives. That it cannot is told, and fails nothing.
+func (e *environment) pruneStore(ctx context.Context, st *store.Store, keep int, live string) {
+	removed, err := st.Prune(ctx, keep, []string{live})
+	switch {
+	case err != nil:
+		fmt.Fprintf(e.stderr, "deliver: note: old releases could not be removed from %s: %v\n", st, err)
+	case len(removed) > 0 && !e.output.compact:
+		fmt.Fprintf(e.stderr, "-----> removed from %s: %s\n", st, strings.Join(removed, ", "))
+	}
 }
 
 // fetch makes a build of a release in the store.
