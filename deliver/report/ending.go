@@ -25,7 +25,11 @@ func (e ending) write(o rollout.Outcome) {
 		out.WriteString(p.bad(clean(e.opts.Redact.Text(o.Err.Error()))) + "\n")
 	}
 	for _, c := range e.complaints(o) {
-		out.WriteString(render("["+fold(e.fleet.named(c.hosts))+"] ", c.text, c.look(p)))
+		first, more, _ := strings.Cut(c.text, "\n")
+		out.WriteString(render("["+fold(e.fleet.named(c.hosts))+"] ", first, c.look(p)))
+		if more != "" {
+			out.WriteString(render("", more, c.look(p)))
+		}
 		if c.hint != "" {
 			out.WriteString(render("", c.hint, func(s string) string { return s }))
 		}

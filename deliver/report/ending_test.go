@@ -69,8 +69,8 @@ no hosts in 1 min 5 s
 `},
 		"an error of many lines": {nil, failed(rollout.HostFailed, "post-switch", errors.New("exit 1\nrake aborted!\nno such table"), "h1", "h2"), `
 [h1,h2] failed: post-switch: exit 1
-[h1,h2] rake aborted!
-[h1,h2] no such table
+       rake aborted!
+       no such table
 2 failed in 1 min 5 s
 `},
 		"those that failed by themselves are last": {nil, slices.Concat(
@@ -82,7 +82,7 @@ no hosts in 1 min 5 s
 [h3] rolled back
 [h1] rolled back: check: bad answer
 [h1] ROLLBACK FAILED: restart: exit 1
-[h1] before that: check: bad answer
+       before that: check: bad answer
 1 untouched, 2 rolled back, 1 rollback failed in 1 min 5 s
 `},
 		"a host that is gone is named, and no failure": {nil, slices.Concat(
@@ -93,7 +93,7 @@ no hosts in 1 min 5 s
 `},
 		"the hint of the way back": {nil, undone(errors.New("bad answer"), errNoAnswer), `
 [h1] ROLLBACK FAILED: nothing answers on port 3000
-[h1] before that: check: bad answer
+       before that: check: bad answer
        is the app listening on $PORT?
 1 rollback failed in 1 min 5 s
 `},

@@ -38,7 +38,7 @@ func fold(names []string) string {
 }
 
 // pattern is a name around one of its numbers. Numbers with leading zeros are
-// of a series of their width.
+// of a series of their width, to which longer ones may belong: 09, 10.
 type pattern struct {
 	before, after string
 	width         int
@@ -60,12 +60,19 @@ func numbered(name string) []number {
 			continue
 		}
 		p := pattern{before: name[:run[0]], after: name[run[1]:]}
-		if strings.HasPrefix(text, "0") && len(text) > 1 {
-			p.width = len(text)
+		if len(text) > 1 {
+			all = append(all, number{p.padded(len(text)), n})
 		}
-		all = append(all, number{p, n})
+		if len(text) == 1 || text[0] != '0' {
+			all = append(all, number{p, n})
+		}
 	}
 	return all
+}
+
+func (p pattern) padded(width int) pattern {
+	p.width = width
+	return p
 }
 
 // best sees the name as one of the longest series; of two as the later number.

@@ -138,21 +138,21 @@ func TestProgressOfASlowStage(t *testing.T) {
 		"each quarter is said once": {
 			report.Options{},
 			func(s *script) { s.at(10, 100, all...).after(time.Minute).at(80, 100, all...) },
-			"       receive 25%, slowest h2 at 10.0 b of 100.0 b\n       receive 50%, slowest h4 at 10.0 b of 100.0 b\n       receive 75%, slowest h1 at 80.0 b of 100.0 b\n",
+			"       receive 25%, slowest h2 at 10.0 B of 100.0 B\n       receive 50%, slowest h4 at 10.0 B of 100.0 B\n       receive 75%, slowest h1 at 80.0 B of 100.0 B\n",
 		},
 		"a host that is done counts whole": {
 			report.Options{},
 			func(s *script) {
 				s.do("receive", "h1", "h2", "h3").pass("h1", "h2", "h3").after(time.Minute).at(10, 100, "h4")
 			},
-			"[h[1-3]] receive ok, 2.2 s\n       receive 75%, slowest h4 at 10.0 b of 100.0 b\n",
+			"[h[1-3]] receive ok, 2.2 s\n       receive 75%, slowest h4 at 10.0 B of 100.0 B\n",
 		},
 		"nobody knows how much": {
 			report.Options{}, func(s *script) { s.after(time.Minute).at(500, 0, all...) }, "",
 		},
 		"compact":             {report.Options{Compact: true}, func(s *script) { s.after(time.Minute).at(80, 100, all...) }, ""},
 		"bars say it better":  {report.Options{Bars: true}, func(s *script) { s.after(time.Minute).at(80, 100, all...) }, ""},
-		"all of it is an end": {report.Options{}, func(s *script) { s.after(time.Minute).at(100, 100, "h1", "h2", "h3").at(100, 100, "h4") }, "       receive 25%, slowest h2 at 0.0 b\n       receive 50%, slowest h3 at 0.0 b\n       receive 75%, slowest h4 at 0.0 b\n"},
+		"all of it is an end": {report.Options{}, func(s *script) { s.after(time.Minute).at(100, 100, "h1", "h2", "h3").at(100, 100, "h4") }, "       receive 25%, slowest h2 at 0.0 B\n       receive 50%, slowest h3 at 0.0 B\n       receive 75%, slowest h4 at 0.0 B\n"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

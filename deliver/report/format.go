@@ -30,7 +30,14 @@ func amount(h *host) string {
 	return size(h.done) + " of " + size(h.total)
 }
 
-func size(n int64) string { return fmt.Sprintf("% .1f", decor.SizeB1000(n)) }
+// size writes bytes for people; few of them mpb would write as bits.
+func size(n int64) string {
+	text := fmt.Sprintf("% .1f", decor.SizeB1000(n))
+	if bytes, few := strings.CutSuffix(text, " b"); few {
+		return bytes + " B"
+	}
+	return text
+}
 
 // bytesBar draws how much is done on width columns.
 func bytesBar(done, total int64, width int) string {

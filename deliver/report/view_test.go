@@ -65,7 +65,7 @@ h2    restart  30:01
 			s.start(two...).enter("ship", two...).begin("receive", two...).at(0, 1e6, "h1").at(500_000, 1e6, "h2")
 		}, `
 ship  0/2  0:01
-h1    receive  [--------------------------------------] 0.0 b/1.0 MB
+h1    receive  [--------------------------------------] 0.0 B/1.0 MB
 h2    receive  [==================>-------------------] 500.0 KB/1.0 MB
 `},
 		"all bytes": {func(s *script) { s.start("h1").enter("ship", "h1").begin("receive", "h1").at(1e6, 1e6, "h1") }, `
