@@ -170,24 +170,14 @@ func (b *Box) Run(t testing.TB, user, script string) string {
 	return out
 }
 
-// Path is a file of the box as this machine sees it.
-func (b *Box) Path(parts ...string) string {
-	return filepath.Join(append([]string{fmt.Sprintf("/proc/%d/root", b.init)}, parts...)...)
-}
-
 // Write writes a file of root's in the box, with the directories above it.
 func (b *Box) Write(t testing.TB, path, content string, mode os.FileMode) {
 	t.Helper()
-	require.NoError(t, os.MkdirAll(filepath.Dir(b.Path(path)), 0o755))
-	require.NoError(t, os.WriteFile(b.Path(path), []byte(content), mode))
-}
-
-// Read is a file of the box.
-func (b *Box) Read(t testing.TB, path string) string {
-	t.Helper()
-	content, err := os.ReadFile(b.Path(path))
-	require.NoError(t, err)
-	return string(content)
+	cmd := b.Command("root", "sh", "-c", `mkdir -p "$(dirname "$1")" && cat >"$1.new" && chmod "$2" "$1.new" && mv "$1.new" "$1"`,
+		"write", path, fmt.Sprintf("%o", mode))
+	cmd.Stdin = strings.NewReader(content)
+	out, err := cmd.CombinedOutput()
+	require.NoError(t, err, "%s: %s", path, out)
 }
 
 // Sudoers lets the unprivileged user do what the lines say, and no more.

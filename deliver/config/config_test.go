@@ -175,7 +175,7 @@ func TestBadValuesAreAllToldAtOnceWithTheirOrigin(t *testing.T) {
 		`.deliver/config:2: HEALTH_RISE: "zero" is not a whole number`,
 		`.deliver/config:3: HOST_KEY: "no" is unknown: it is strict or accept-new`,
 		`.deliver/config:4: PORT: "70000" is no port`,
-		`.deliver/config:5: SUPERVISOR: "sytemd" is unknown: it is systemd, runit, supervisor, upstart or none (did you mean systemd?)`,
+		`.deliver/config:5: SUPERVISOR: "sytemd" is unknown: it is systemd, openrc, upstart, runit, supervisor or none (did you mean systemd?)`,
 		`environment PAUSE: PAUSE: "soon" is no duration: write it like 250ms, 10s or 5m`,
 		`environment KEEP_RELEASES: KEEP_RELEASES: 0 is too small: it is 1 or more`,
 		`flag --step-timeout: STEP_TIMEOUT: "" is no duration`,

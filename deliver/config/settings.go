@@ -41,7 +41,7 @@ type Settings struct {
 	LeaseTTL       time.Duration // that a delivery which died still holds its servers
 	AllowOlder     bool
 
-	Supervisor  string // systemd, runit, supervisor, upstart, none; empty: find out
+	Supervisor  string // systemd, openrc, upstart, runit, supervisor, none; empty: find out
 	Service     string
 	RestartCmd  string
 	Port        int

@@ -119,7 +119,7 @@ func theRollout() []Variable {
 func theService() []Variable {
 	return []Variable{
 		row("SUPERVISOR", "supervisor", "", "service manager, found out where empty", text(func(s *Settings) *string { return &s.Supervisor })).
-			choices("systemd", "runit", "supervisor", "upstart", "none").orElse("RESTART_CMD restarts what is none of these"),
+			choices("systemd", "openrc", "upstart", "runit", "supervisor", "none").orElse("RESTART_CMD restarts what is none of these"),
 		row("SERVICE", "service", "", "unit, service directory or program", text(func(s *Settings) *string { return &s.Service })).from("APP"),
 		row("RESTART_CMD", "restart-cmd", "", "command that restarts the app, run in current", text(func(s *Settings) *string { return &s.RestartCmd })),
 		row("PORT", "port", "", "port the app listens on, for a Procfile's processes", port(func(s *Settings) *int { return &s.Port })),

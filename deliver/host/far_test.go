@@ -53,6 +53,10 @@ func (s *pipeSession) Close() error {
 	return errors.Join(s.in.Close(), s.out.Close())
 }
 
+// noLinger keeps a binary with the race detector from sleeping for a second
+// before it ends.
+const noLinger = "GORACE=atexit_sleep_ms=0"
+
 // farProcess runs `deliver host`, as this test's own binary has it, for each session.
 type farProcess struct {
 	binary     string // empty: this test's
@@ -61,8 +65,13 @@ type farProcess struct {
 
 func (f farProcess) open(context.Context) (host.Session, error) {
 	cmd := exec.Command(cmp.Or(f.binary, testBinary()))
-	cmd.Env = append(cmd.Environ(), "HOST_TEST_SERVE=1")
+	cmd.Env = append(cmd.Environ(), "HOST_TEST_SERVE=1", noLinger)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: f.credential}
+	return startSession(cmd)
+}
+
+// startSession is the session of a process that serves.
+func startSession(cmd *exec.Cmd) (host.Session, error) {
 	in, err := cmd.StdinPipe()
 	if err != nil {
 		return nil, err

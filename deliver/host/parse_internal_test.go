@@ -7,8 +7,8 @@ import (
 	"github.com/stretchr/testify/assert"
 )
 
-// What the tools print was recorded from systemd 252, runit 2.1.2 and
-// supervisor 4.2.5.
+// What the tools print was recorded from systemd 252, OpenRC 0.45, runit 2.1.2
+// and supervisor 4.2.5; where Upstart's words come from stands in testdata/initctl.
 
 func show(lines ...string) string {
 	all := map[string]string{
@@ -127,6 +127,39 @@ func TestParseStatus(t *testing.T) {
 	}
 }
 
+func TestParseRCStatus(t *testing.T) {
+	t.Parallel()
+	for output, want := range map[string]sighting{
+		" * status: started\n":                           {ServiceState: ServiceState{Known: true, Running: true, Detail: "started"}},
+		" * status: starting\n":                          {ServiceState: ServiceState{Known: true, Detail: "starting"}},
+		" * status: stopped\n":                           {ServiceState: ServiceState{Known: true, Detail: "stopped"}, ended: "stopped"},
+		" * status: crashed\n":                           {ServiceState: ServiceState{Known: true, Detail: "crashed"}, ended: "crashed"},
+		"shop answers on port 80\n":                      {ServiceState: ServiceState{Known: true, Running: true, Detail: "shop answers on port 80"}},
+		" * rc-service: service `shop' does not exist\n": {ServiceState: ServiceState{Detail: "* rc-service: service `shop' does not exist"}},
+	} {
+		want.Manager = "openrc"
+		assert.Equal(t, want, parseRCStatus(output, want.Running), output)
+	}
+	assert.Equal(t, "shop is down", parseRCStatus("shop is down\n", false).ended)
+}
+
+func TestParseInitctl(t *testing.T) {
+	t.Parallel()
+	for output, want := range map[string]sighting{
+		"shop start/running, process 1234\n":                           {ServiceState: ServiceState{Known: true, Running: true, PID: 1234, Detail: "start/running"}},
+		"shop start/running\n":                                         {ServiceState: ServiceState{Known: true, Running: true, Detail: "start/running"}},
+		"shop start/post-start, process 12\n\tpost-start process 13\n": {ServiceState: ServiceState{Known: true, PID: 12, Detail: "start/post-start"}},
+		"shop stop/killed, process 12\n":                               {ServiceState: ServiceState{Known: true, PID: 12, Detail: "stop/killed"}},
+		"shop stop/waiting\n":                                          {ServiceState: ServiceState{Known: true, Detail: "stop/waiting"}, ended: "stop/waiting"},
+		"shop (web 1) start/running, process 7\n":                      {ServiceState: ServiceState{Known: true, Running: true, PID: 7, Detail: "start/running"}},
+		"initctl: Unknown job: shop\n":                                 {ServiceState: ServiceState{Detail: "initctl: Unknown job: shop"}},
+		"":                                                             {},
+	} {
+		want.Manager = "upstart"
+		assert.Equal(t, want, parseInitctl(output), output)
+	}
+}
+
 func TestChanged(t *testing.T) {
 	t.Parallel()
 	output := "app: changed\ngrp: changed\nnew: available\nold: disappeared\n"
@@ -144,6 +177,8 @@ func TestRefusals(t *testing.T) {
 		"warning: /etc/service/app: unable to open supervise/ok: access denied\n":                       true,
 		"error: <class 'PermissionError'>, [Errno 13] Permission denied: file: /usr/lib/x.py line: 5\n": true,
 		"Job for app.service failed because the control process exited with error code.\n":              false,
+		" * shop: superuser access required\n":                                                          true,
+		"initctl: Rejected send message, 1 matched rules; type=\"method_call\", sender=\":1.57\"\n":     true,
 		"timeout: run: app: (pid 7) 9s, got TERM\n":                                                     false,
 	} {
 		assert.Equal(t, want, refused(output), output)

@@ -96,7 +96,7 @@ type ServiceState struct {
 
 // Service says how an app is restarted.
 type Service struct {
-	Manager string `json:"manager"`           // systemd, runit, supervisor, none, or "" to find out
+	Manager string `json:"manager"`           // systemd, openrc, upstart, runit, supervisor, none, or "" to find out
 	Name    string `json:"name"`              // unit, service directory or program; usually the app
 	Command string `json:"command,omitempty"` // RESTART_CMD, run by sh in current; wins over Manager
 }

@@ -53,14 +53,24 @@ func (l *Local) Restart(ctx context.Context, service Service) error {
 // The service managers by name.
 const (
 	managerSystemd    = "systemd"
+	managerOpenRC     = "openrc"
+	managerUpstart    = "upstart"
 	managerRunit      = "runit"
 	managerSupervisor = "supervisor"
 	managerNone       = "none"
 )
 
+// searched are those that are asked where none is named, those that run the
+// whole machine first.
+func searched() []string {
+	return []string{managerSystemd, managerOpenRC, managerUpstart, managerRunit, managerSupervisor}
+}
+
 func (l *Local) managers() map[string]manager {
 	return map[string]manager{
 		managerSystemd:    systemd{},
+		managerOpenRC:     openrc{},
+		managerUpstart:    upstart{},
 		managerRunit:      runit{},
 		managerSupervisor: supervisor{root: l.root},
 		managerNone:       noManager{},
@@ -82,7 +92,7 @@ func (l *Local) findManager(ctx context.Context, service Service) (manager, sigh
 		return nil, sighting{}, &Error{
 			Kind:    KindService,
 			Message: fmt.Sprintf("unknown service manager %q", service.Manager),
-			Hint:    "SUPERVISOR is systemd, runit, supervisor or none; RESTART_CMD does for any other",
+			Hint:    "SUPERVISOR is systemd, openrc, upstart, runit, supervisor or none; RESTART_CMD does for any other",
 		}
 	}
 	seen, err := m.look(ctx, service.Name)
@@ -92,7 +102,7 @@ func (l *Local) findManager(ctx context.Context, service Service) (manager, sigh
 func (l *Local) searchManager(ctx context.Context, service Service) (manager, sighting, error) {
 	all := l.managers()
 	var refused error
-	for _, name := range []string{managerSystemd, managerRunit, managerSupervisor} {
+	for _, name := range searched() {
 		if service.Command != "" || service.Name == "" {
 			break
 		}
@@ -119,7 +129,7 @@ func unknown(seen sighting, name string) error {
 func noManagerKnows(name string) error {
 	return &Error{
 		Kind:    KindService,
-		Message: fmt.Sprintf("no service manager here (systemd, runit, supervisor) knows a service %q", name),
+		Message: fmt.Sprintf("no service manager here (%s) knows a service %q", strings.Join(searched(), ", "), name),
 		Hint:    "install it on the server; or set RESTART_CMD; or SUPERVISOR=none if nothing is to be restarted",
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 )
@@ -18,6 +19,11 @@ type tool struct {
 
 func findTool(name, dir string) (tool, error) {
 	path, err := exec.LookPath(name)
+	for _, dir := range []string{"/sbin", "/usr/sbin", "/usr/local/sbin"} { // which the PATH of few users has
+		if err != nil {
+			path, err = exec.LookPath(filepath.Join(dir, name))
+		}
+	}
 	if err != nil {
 		return tool{}, &Error{Kind: KindService, Message: fmt.Sprintf("%s is not on this server", name), Hint: "install it, or set SUPERVISOR to what is there"}
 	}
@@ -62,7 +68,8 @@ func (t tool) run(ctx context.Context, name string, args ...string) (string, err
 
 // refused says whether a tool's output is that of one who may not.
 func refused(output string) bool {
-	return hasAny(output, "authentication", "access denied", "permission denied", "not authorized", "must be root")
+	return hasAny(output, "authentication", "access denied", "permission denied", "not authorized", "must be root",
+		"superuser access", "rejected send message", "unable to connect to system bus")
 }
 
 // sudoRefused says whether it was sudo that failed, and not what it ran. Sudo

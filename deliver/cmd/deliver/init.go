@@ -93,7 +93,7 @@ func quoted(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) +
 
 // serverNeeds says what the app's user must be allowed to do on a server.
 func serverNeeds(c *config.Config) string {
-	lines := sudoers(c)
+	lines := appOf(c.Settings).Service.Sudoers(c.AppUser)
 	if len(lines) == 0 {
 		return "With SUPERVISOR set, deliver init says what a server's sudoers need.\n"
 	}
