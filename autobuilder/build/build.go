@@ -38,6 +38,7 @@ type Push struct {
 	Forced   bool   `json:"forced,omitempty"`
 	Project  string `json:"project,omitempty"` // of a trigger: the only project it is meant for
 	Again    bool   `json:"again,omitempty"`   // of a trigger: build also what was built
+	Tree     string `json:"tree,omitempty"`    // of the commit, where the sender says it
 }
 
 const (
@@ -66,7 +67,8 @@ func (p Push) Tag() string {
 // State says how far a build is.
 type State string
 
-// The states of a build. Queued, Triggered and Running are open; the others final.
+// The states of a build. Queued, Triggered and Running are open, Held waits
+// outside of the queue; the others are final.
 const (
 	Queued     State = "queued"    // in the ledger, not yet sent to Jenkins
 	Triggered  State = "triggered" // Jenkins may have it: look before sending again
@@ -75,12 +77,14 @@ const (
 	Failed     State = "failed"
 	Aborted    State = "aborted"
 	Lost       State = "lost"       // Jenkins forgot it (a crash erased its record)
-	Superseded State = "superseded" // a newer push came while it was queued
+	Superseded State = "superseded" // a newer push came while it was queued or held
+	Held       State = "held"       // waits for people, see Hold
+	Rejected   State = "rejected"   // people said no, or nothing in time
 )
 
 // Final says whether a build in this state is over.
 func (s State) Final() bool {
-	return s != Queued && s != Triggered && s != Running
+	return s != Queued && s != Triggered && s != Running && s != Held
 }
 
 // Build is one build of one release: however many deliveries told of it, there
@@ -106,6 +110,10 @@ type Build struct {
 	Triggered time.Time `json:"triggered,omitzero"`
 	Started   time.Time `json:"started,omitzero"`
 	Ended     time.Time `json:"ended,omitzero"`
+	Tree      string    `json:"tree,omitempty"`    // of the commit, where known
+	Release   string    `json:"release,omitempty"` // a stored release that is deployed again; empty: it is built
+	Command   string    `json:"command,omitempty"` // a checklist's; then nothing is built nor deployed
+	Step      string    `json:"step,omitempty"`    // ID/N of the checklist's step that asked for it
 }
 
 // NewID makes an ID that sorts by time and is never made twice.
@@ -113,12 +121,21 @@ func NewID(now time.Time) string {
 	return fmt.Sprintf("%s-%s", now.UTC().Format("20060102T150405"), strings.ToLower(rand.Text()[:10]))
 }
 
-// Params are what the job is started with.
+// Params are what the job is started with. RELEASE and RUN are only sent where
+// they mean something: a job that does not know them refuses them then, rather
+// than build.
 func (b Build) Params() map[string]string {
-	return map[string]string{
+	params := map[string]string{
 		"COMMIT": b.Commit, "BRANCH": b.Branch, "TAG": b.Tag,
 		"VERSION": b.Version, "AUTOBUILDER_ID": b.ID,
 	}
+	if b.Release != "" {
+		params["RELEASE"] = b.Release
+	}
+	if b.Command != "" {
+		params["RUN"] = b.Command
+	}
+	return params
 }
 
 // Fate is what became of a delivery, and why: a line of the ledger.

@@ -18,6 +18,7 @@ func TestAProjectNeedsOnlyItsNameAndRepository(t *testing.T) {
 	assert.Equal(t, build.Project{
 		Name: "shop", Repo: "acme/shop", CloneURL: "https://github.com/acme/shop.git",
 		Job: "shop", Branch: "master", Tags: "v*", Queue: build.QueueNewest, Template: "node",
+		Hold: build.Gate{When: build.HoldMajor, Approvals: 1},
 	}, p)
 }
 

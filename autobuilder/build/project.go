@@ -25,6 +25,8 @@ type Project struct {
 	Parameters map[string]string `yaml:"parameters"`  // that the job takes besides, with their defaults
 	Steps      []Step            `yaml:"steps"`       // that the job has besides
 	Timeout    time.Duration     `yaml:"timeout"`     // a build that runs longer is stopped; 0: none is
+	Hold       Gate              `yaml:"hold"`        // which releases wait for people
+	Checklist  string            `yaml:"checklist"`   // of held releases; empty: .deliver/release.md of the repository
 	Secret     SecretSource      `yaml:",inline"`     // of its own webhook; empty: github's in the file
 }
 
@@ -46,6 +48,27 @@ type SecretSource struct {
 
 // Given says whether there is a secret at all.
 func (s SecretSource) Given() bool { return s.SecretEnv != "" || s.SecretFile != "" }
+
+// Gate says which releases wait for people, and for whom.
+type Gate struct {
+	When      string        `yaml:"when"`       // major (default), every or never
+	Approvers []string      `yaml:"approvers"`  // who may approve; empty: everybody who can
+	Approvals int           `yaml:"approvals"`  // how many are needed; default: 1
+	NotPusher bool          `yaml:"not_pusher"` // who pushed it does not approve it
+	Within    time.Duration `yaml:"within"`     // how long it waits for approvals; default: for ever
+}
+
+// The kinds of Gate.When.
+const (
+	HoldMajor = "major"
+	HoldEvery = "every"
+	HoldNever = "never"
+)
+
+// Environment is the deliver environment that the project's job delivers to.
+func (p Project) Environment() string {
+	return p.Env["DELIVER_ENV"]
+}
 
 // The kinds of Project.Queue.
 const (
@@ -71,6 +94,10 @@ func (p *Project) Defaults() {
 	setDefault(&p.Tags, "v*")
 	setDefault(&p.Queue, QueueNewest)
 	setDefault(&p.Template, "node")
+	setDefault(&p.Hold.When, HoldMajor)
+	if p.Hold.Approvals == 0 {
+		p.Hold.Approvals = 1
+	}
 	if p.Repo != "" {
 		setDefault(&p.CloneURL, "https://github.com/"+p.Repo+".git")
 	}
@@ -101,6 +128,7 @@ func (p *Project) Validate() error {
 		check("queue", p.Queue == QueueNewest || p.Queue == QueueEach, "%q must be newest or each", p.Queue),
 		p.validateEnv(),
 		p.validateJob(),
+		p.Hold.validate(),
 	)
 }
 
@@ -125,6 +153,21 @@ func (p *Project) validateEnv() error {
 		if !envName.MatchString(name) {
 			return check("env", false, "%q is no name of a variable", name)
 		}
+	}
+	return nil
+}
+
+func (g Gate) validate() error {
+	few := len(g.Approvers) > 0 && g.Approvals > len(g.Approvers)
+	switch {
+	case g.When != HoldMajor && g.When != HoldEvery && g.When != HoldNever:
+		return check("hold", false, "when %q must be major, every or never", g.When)
+	case g.Approvals < 1:
+		return check("hold", false, "approvals %d must be 1 or more", g.Approvals)
+	case few:
+		return check("hold", false, "%d approvals are needed, but there are %d approvers", g.Approvals, len(g.Approvers))
+	case g.Within < 0:
+		return check("hold", false, "within %s is negative", g.Within)
 	}
 	return nil
 }

@@ -183,18 +183,31 @@ func (d *Dispatcher) judge(ctx context.Context, j judged, decision *ledger.Decis
 	}
 	verdict := rules.Decide(push, project, facts)
 	decision.Commit = facts.Commit
-	switch verdict.Do {
+	supersede(decision, project, facts, verdict)
+	return verdict.Why, d.carry(ctx, j, facts, verdict, decision)
+}
+
+// carry writes into the decision what the verdict leads to.
+func (d *Dispatcher) carry(ctx context.Context, j judged, facts rules.Facts, v rules.Verdict, decision *ledger.Decision) error {
+	switch v.Do {
 	case rules.Build:
-		decide(decision, ledger.Built, add(decision, push, project, facts, verdict))
+		b := newBuild(j.push, j.project, facts, v)
+		decision.Add = append(decision.Add, b)
+		decide(decision, ledger.Built, b.ID)
+		return d.hold(ctx, b, j.project, v, decision)
 	case rules.Retag:
 		b := *facts.Earlier
-		b.Tag, b.Version = verdict.Tag, verdict.Version
+		b.Tag, b.Version, b.Why = v.Tag, v.Version, v.Hold
+		if v.Hold != "" {
+			b.State = build.Held
+		}
 		decision.Retag = append(decision.Retag, b)
 		decide(decision, ledger.Joined, b.ID)
+		return d.hold(ctx, b, j.project, v, decision)
 	case rules.Join:
 		decide(decision, ledger.Joined, facts.Earlier.ID)
 	}
-	return verdict.Why, nil
+	return nil
 }
 
 // decide names the build; of several projects the first that builds counts.
@@ -204,64 +217,35 @@ func decide(decision *ledger.Decision, verdict, id string) {
 	}
 }
 
-// add plans a build, and gives its ID.
-func add(decision *ledger.Decision, push build.Push, project build.Project, facts rules.Facts, v rules.Verdict) string {
+// supersede drops what waits for a push that is out of date now. A release that
+// waits for people leaves those alone that wait for Jenkins.
+func supersede(decision *ledger.Decision, project build.Project, facts rules.Facts, v rules.Verdict) {
+	if !v.Supersede {
+		return
+	}
+	if v.Hold == "" {
+		decision.Supersede = append(decision.Supersede, project.Name)
+	}
+	decision.Outdate = append(decision.Outdate, project.Name)
+	decision.SupersededBy = fmt.Sprintf("%s moved on to %s before it was sent", project.Branch, facts.Commit)
+}
+
+// newBuild plans a build.
+func newBuild(push build.Push, project build.Project, facts rules.Facts, v rules.Verdict) build.Build {
 	now := time.Now()
 	b := build.Build{
 		ID: build.NewID(now), Project: project.Name, Job: project.Job,
 		Commit: facts.Commit, Attempt: v.Attempt, Branch: project.Branch, Tag: v.Tag, Version: v.Version,
 		By: push.Pusher, Message: push.Message, State: build.Queued, Created: now,
+		Tree: push.Tree, Release: v.Release,
 	}
 	if push.Project != "" && push.Branch() != "" {
 		b.Branch = push.Branch()
 	}
-	decision.Add = append(decision.Add, b)
-	if v.Supersede {
-		decision.Supersede = append(decision.Supersede, project.Name)
-		decision.SupersededBy = fmt.Sprintf("%s moved on to %s before it was sent", project.Branch, facts.Commit)
+	if v.Hold != "" {
+		b.State, b.Why = build.Held, v.Hold
 	}
-	return b.ID
-}
-
-// facts asks the repository and the ledger.
-func (d *Dispatcher) facts(ctx context.Context, j judged) (rules.Facts, error) {
-	push, project := j.push, j.project
-	refs, err := j.seen.refs(ctx, project.CloneURL)
-	if err != nil {
-		return rules.Facts{}, err
-	}
-	facts := rules.Facts{Commit: push.Commit, Head: refs.Heads[project.Branch]}
-	if push.Project != "" {
-		facts.Commit = resolve(push.Ref, refs)
-	}
-	if facts.Commit == "" {
-		return facts, errNoRef
-	}
-	facts.Tags = refs.TagsOf(facts.Commit)
-	facts.OnBranch = facts.Commit == facts.Head
-	if !facts.OnBranch && facts.Head != "" && push.Project == "" {
-		facts.OnBranch, err = j.seen.contains(ctx, project, facts.Commit)
-	}
-	if err != nil {
-		return facts, err
-	}
-	return facts, d.remember(ctx, project, &facts)
-}
-
-// remember adds what the ledger knows.
-func (d *Dispatcher) remember(ctx context.Context, project build.Project, facts *rules.Facts) error {
-	earlier, err := d.Ledger.Of(ctx, project.Name, facts.Commit)
-	if err == nil {
-		facts.Earlier = &earlier
-	} else if !errors.Is(err, build.ErrUnknown) {
-		return err
-	}
-	head, err := d.Ledger.Of(ctx, project.Name, facts.Head)
-	facts.HeadBuilt = err == nil && head.State != build.Superseded
-	if errors.Is(err, build.ErrUnknown) {
-		return nil
-	}
-	return err
+	return b
 }
 
 var objectName = regexp.MustCompile(`^([0-9a-f]{40}|[0-9a-f]{64})$`)

@@ -47,6 +47,7 @@ type Dispatcher struct {
 	search  []*lane
 	decide  []*lane
 	build   []*lane
+	holds   *lane
 }
 
 const (
@@ -68,6 +69,7 @@ func New(o Options) *Dispatcher {
 	}
 	d := &Dispatcher{Options: o}
 	d.watcher = newLane(d.watch())
+	d.holds = newLane(d.holder())
 	return d
 }
 
@@ -87,7 +89,7 @@ func (d *Dispatcher) Run(ctx context.Context) error {
 		return fmt.Errorf("start dispatching: %w", err)
 	}
 	var lanes sync.WaitGroup
-	for _, l := range slices.Concat(d.decide, d.build, d.search, []*lane{d.watcher}) {
+	for _, l := range slices.Concat(d.decide, d.build, d.search, []*lane{d.watcher, d.holds}) {
 		lanes.Go(func() { l.run(ctx) })
 	}
 	lanes.Wait()
@@ -123,15 +125,21 @@ func (d *Dispatcher) makeLanes(ctx context.Context) error {
 	return nil
 }
 
-// watch sees deliveries as they come into the ledger: at once those that Wake
-// tells of, soon those from another process (`autobuilder trigger`).
+// watch sees deliveries and what people do about holds as they come into the
+// ledger: at once what Wake tells of, soon what another process wrote
+// (`autobuilder trigger`, `autobuilder approve`).
 func (d *Dispatcher) watch() func(context.Context) time.Duration {
-	seen := int64(-1)
+	seen, done := int64(-1), int64(-1)
 	return func(ctx context.Context) time.Duration {
 		newest, err := d.Ledger.Newest(ctx)
 		if err == nil && newest != seen {
 			seen = newest
 			wake(d.decide)
+		}
+		act, err := d.Ledger.NewestAct(ctx)
+		if err == nil && act != done {
+			done = act
+			wake(append([]*lane{d.holds}, d.build...))
 		}
 		return watchEvery
 	}

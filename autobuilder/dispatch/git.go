@@ -5,13 +5,17 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"autobuilder/build"
 )
 
 // Git asks repositories what their branches and tags are, with the git program.
@@ -35,6 +39,10 @@ func (r Refs) TagsOf(commit string) []string {
 		}
 	}
 	return tags
+}
+
+func (r Refs) tagNames() []string {
+	return slices.Sorted(maps.Keys(r.Tags))
 }
 
 // Refs asks the repository at the URL for its branches and tags.
@@ -69,18 +77,23 @@ func ParseRefs(listing string) Refs {
 // Contains says whether the commit is in the branch's history, as it was last
 // fetched.
 func (g Git) Contains(ctx context.Context, project, branch, commit string) (bool, error) {
+	return g.isAncestor(ctx, project, branch, commit, "refs/heads/"+branch)
+}
+
+// isAncestor says whether one commit of the branch came from another, as far as
+// was last fetched.
+func (g Git) isAncestor(ctx context.Context, project, branch, ancestor, commit string) (bool, error) {
 	unlock, err := lock(g.history(project) + ".lock")
 	if err != nil {
 		return false, err
 	}
 	defer unlock()
-	head := "refs/heads/" + branch
 	// No transport: a commit that the branch lacks must not be fetched to be compared.
-	_, err = g.run(ctx, "-C", g.history(project), "-c", "protocol.allow=never", "merge-base", "--is-ancestor", commit, head)
+	_, err = g.run(ctx, "-C", g.history(project), "-c", "protocol.allow=never", "merge-base", "--is-ancestor", ancestor, commit)
 	var exit *exec.ExitError
 	if errors.As(err, &exit) && exit.Exited() {
 		// It is no ancestor, or no commit that is known here, or the history itself is gone.
-		_, err = g.run(ctx, "-C", g.history(project), "rev-parse", "--quiet", "--verify", head)
+		_, err = g.run(ctx, "-C", g.history(project), "rev-parse", "--quiet", "--verify", "refs/heads/"+branch)
 		return false, err
 	}
 	return err == nil, err
@@ -88,6 +101,21 @@ func (g Git) Contains(ctx context.Context, project, branch, commit string) (bool
 
 // errUnknownCommit says that the branch's history lacks a commit.
 var errUnknownCommit = errors.New("the branch has no commit")
+
+// File is what a file of the branch holds at a commit; found says whether it is there.
+func (g Git) File(ctx context.Context, project build.Project, commit, path string) (text string, found bool, err error) {
+	if err := g.Fetch(ctx, project.Name, project.CloneURL, project.Branch); err != nil {
+		return "", false, err
+	}
+	dir := g.history(project.Name)
+	entry, err := g.run(ctx, "-C", dir, "ls-tree", commit, "--", path)
+	fields := strings.Fields(entry)
+	if err != nil || len(fields) < 4 || fields[1] != "blob" {
+		return "", false, err
+	}
+	text, err = g.run(ctx, "-C", dir, "cat-file", "blob", fields[2])
+	return text, err == nil, err
+}
 
 // Describe is the author of a commit of the branch and, from the second line
 // on, its message.

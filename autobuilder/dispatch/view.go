@@ -43,12 +43,28 @@ func (v *view) refs(ctx context.Context, url string) (Refs, error) {
 
 // contains says whether the commit is in the history of the project's branch.
 func (v *view) contains(ctx context.Context, p build.Project, commit string) (bool, error) {
-	if at, ok := v.branches[p.Name]; !ok || time.Since(at) >= fresh {
-		now := time.Now()
-		if err := v.git.Fetch(ctx, p.Name, p.CloneURL, p.Branch); err != nil {
-			return false, err
-		}
-		v.branches[p.Name] = now
+	if err := v.fetch(ctx, p); err != nil {
+		return false, err
 	}
 	return v.git.Contains(ctx, p.Name, p.Branch, commit)
+}
+
+// below says whether a commit of the project's branch came from another.
+func (v *view) below(ctx context.Context, p build.Project, ancestor, commit string) (bool, error) {
+	if err := v.fetch(ctx, p); err != nil {
+		return false, err
+	}
+	return v.git.isAncestor(ctx, p.Name, p.Branch, ancestor, commit)
+}
+
+func (v *view) fetch(ctx context.Context, p build.Project) error {
+	if at, ok := v.branches[p.Name]; ok && time.Since(at) < fresh {
+		return nil
+	}
+	now := time.Now()
+	if err := v.git.Fetch(ctx, p.Name, p.CloneURL, p.Branch); err != nil {
+		return err
+	}
+	v.branches[p.Name] = now
+	return nil
 }

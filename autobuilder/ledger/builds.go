@@ -18,8 +18,10 @@ type Decision struct {
 	Build        string        // the build's ID, if there is one
 	Commit       string        // if it was only now found
 	Add          []build.Build // new
-	Retag        []build.Build // got a tag; only while they are Queued
+	Retag        []build.Build // got a tag, and may be Held for it; only while they are Queued
+	Hold         []build.Hold  // of builds in Add or Retag that are Held
 	Supersede    []string      // projects whose older queued builds are not to be sent any more
+	Outdate      []string      // projects whose older holds wait for nothing any more
 	SupersededBy string        // the words for them
 }
 
@@ -31,8 +33,10 @@ func (l *Ledger) Decide(ctx context.Context, d Decision) error {
 		return errors.Join(
 			decide(ctx, tx, d),
 			supersede(ctx, tx, d),
+			each(d.Outdate, func(project string) error { return outdate(ctx, tx, project, d.SupersededBy) }),
 			each(d.Add, func(b build.Build) error { return insert(ctx, tx, b) }),
 			each(d.Retag, func(b build.Build) error { return retag(ctx, tx, b) }),
+			each(d.Hold, func(h build.Hold) error { return hold(ctx, tx, h) }),
 		)
 	})
 	if err != nil {
@@ -41,9 +45,9 @@ func (l *Ledger) Decide(ctx context.Context, d Decision) error {
 	return nil
 }
 
-func each(builds []build.Build, do func(build.Build) error) error {
-	for _, b := range builds {
-		if err := do(b); err != nil {
+func each[T any](list []T, do func(T) error) error {
+	for _, one := range list {
+		if err := do(one); err != nil {
 			return err
 		}
 	}
@@ -71,7 +75,7 @@ func oneRow(result sql.Result, err error) error {
 func supersede(ctx context.Context, tx *sql.Tx, d Decision) error {
 	for _, project := range d.Supersede {
 		_, err := tx.ExecContext(ctx, `UPDATE builds SET state = 'superseded', why = ?
-			WHERE project = ? AND state = 'queued'`, d.SupersededBy, project)
+			WHERE project = ? AND state = 'queued' AND step = ''`, d.SupersededBy, project)
 		if err != nil {
 			return err
 		}
@@ -80,20 +84,22 @@ func supersede(ctx context.Context, tx *sql.Tx, d Decision) error {
 }
 
 const buildColumns = `id, project, job, "commit", attempt, branch, tag, version, by, message,
-	state, why, accepted, taken, number, url, created, triggered, started, ended`
+	state, why, accepted, taken, number, url, created, triggered, started, ended, tree, release, command, step`
 
 func insert(ctx context.Context, tx *sql.Tx, b build.Build) error {
 	return oneRow(tx.ExecContext(ctx, `INSERT INTO builds (`+buildColumns+`)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-		ON CONFLICT (project, "commit", attempt) DO NOTHING`,
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+		ON CONFLICT (project, "commit", command, attempt) DO NOTHING`,
 		b.ID, b.Project, b.Job, b.Commit, b.Attempt, b.Branch, b.Tag, b.Version, b.By, b.Message,
 		b.State, b.Why, b.Accepted, b.Taken, b.Number, b.URL,
-		timeText(b.Created), timeText(b.Triggered), timeText(b.Started), timeText(b.Ended)))
+		timeText(b.Created), timeText(b.Triggered), timeText(b.Started), timeText(b.Ended),
+		b.Tree, b.Release, b.Command, b.Step))
 }
 
 func retag(ctx context.Context, tx *sql.Tx, b build.Build) error {
 	return oneRow(tx.ExecContext(ctx,
-		`UPDATE builds SET tag = ?, version = ? WHERE id = ? AND state = 'queued'`, b.Tag, b.Version, b.ID))
+		`UPDATE builds SET tag = ?, version = ?, state = ?, why = ? WHERE id = ? AND state = 'queued'`,
+		b.Tag, b.Version, b.State, b.Why, b.ID))
 }
 
 // Move writes how far a build is, if it is still in the state from; otherwise
@@ -128,7 +134,8 @@ func scanBuild(row interface{ Scan(...any) error }) (build.Build, error) {
 	var b build.Build
 	var created, triggered, started, ended string
 	err := row.Scan(&b.ID, &b.Project, &b.Job, &b.Commit, &b.Attempt, &b.Branch, &b.Tag, &b.Version, &b.By, &b.Message,
-		&b.State, &b.Why, &b.Accepted, &b.Taken, &b.Number, &b.URL, &created, &triggered, &started, &ended)
+		&b.State, &b.Why, &b.Accepted, &b.Taken, &b.Number, &b.URL, &created, &triggered, &started, &ended,
+		&b.Tree, &b.Release, &b.Command, &b.Step)
 	b.Created, b.Triggered = parseTime(created), parseTime(triggered)
 	b.Started, b.Ended = parseTime(started), parseTime(ended)
 	return b, err
@@ -175,10 +182,11 @@ func (l *Ledger) Numbered(ctx context.Context, job string, number int64) (build.
 		`WHERE job = ? AND number = ? ORDER BY seq DESC LIMIT 1`, job, number)
 }
 
-// Of is the last attempt to build the commit.
+// Of is the last attempt to build the commit. Commands that a checklist ran
+// there are none.
 func (l *Ledger) Of(ctx context.Context, project, commit string) (build.Build, error) {
 	return l.build(ctx, fmt.Sprintf("build of %s in %s", commit, project),
-		`WHERE project = ? AND "commit" = ? ORDER BY attempt DESC LIMIT 1`, project, commit)
+		`WHERE project = ? AND "commit" = ? AND command = '' ORDER BY attempt DESC LIMIT 1`, project, commit)
 }
 
 func (l *Ledger) build(ctx context.Context, what, where string, args ...any) (build.Build, error) {

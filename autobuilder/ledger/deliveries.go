@@ -113,10 +113,18 @@ func scanDeliveryRows(rows *sql.Rows) (build.Delivery, error) { return scanDeliv
 
 // Newest changes with every new delivery, whoever stored it.
 func (l *Ledger) Newest(ctx context.Context) (int64, error) {
+	return l.newest(ctx, `SELECT coalesce(max(seq), 0) FROM deliveries`)
+}
+
+// NewestAct changes with everything that is done about a hold, whoever does it.
+func (l *Ledger) NewestAct(ctx context.Context) (int64, error) {
+	return l.newest(ctx, `SELECT coalesce(max(seq), 0) FROM acts`)
+}
+
+func (l *Ledger) newest(ctx context.Context, text string) (int64, error) {
 	var seq int64
-	err := l.read.QueryRowContext(ctx, `SELECT coalesce(max(seq), 0) FROM deliveries`).Scan(&seq)
-	if err != nil {
-		return 0, fmt.Errorf("look for new deliveries: %w", err)
+	if err := l.read.QueryRowContext(ctx, text).Scan(&seq); err != nil {
+		return 0, fmt.Errorf("look for what is new: %w", err)
 	}
 	return seq, nil
 }
@@ -189,6 +197,10 @@ func query[T any](ctx context.Context, db *sql.DB, scan func(*sql.Rows) (T, erro
 	if err != nil {
 		return nil, err
 	}
+	return all(rows, scan)
+}
+
+func all[T any](rows *sql.Rows, scan func(*sql.Rows) (T, error)) ([]T, error) {
 	defer rows.Close() //nolint:errcheck // rows.Err tells
 	var found []T
 	for rows.Next() {

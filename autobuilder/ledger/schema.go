@@ -53,8 +53,111 @@ CREATE TABLE builds (
 ) STRICT;
 CREATE INDEX builds_open ON builds (project, seq) WHERE state IN ('queued', 'triggered', 'running');
 CREATE INDEX builds_project ON builds (project, seq);
-`}
+`, people}
 }
+
+// people adds what releases wait for: holds, their checklists, who did what, and
+// the rollouts that deliver tells of. A build may now be one that builds nothing:
+// the table is made anew, as its key has the command in it.
+const people = `
+CREATE TABLE builds_new (
+	seq       INTEGER PRIMARY KEY AUTOINCREMENT,
+	id        TEXT NOT NULL UNIQUE,
+	project   TEXT NOT NULL,
+	job       TEXT NOT NULL,
+	"commit"  TEXT NOT NULL,
+	attempt   INTEGER NOT NULL,
+	branch    TEXT NOT NULL,
+	tag       TEXT NOT NULL,
+	version   TEXT NOT NULL,
+	by        TEXT NOT NULL,
+	message   TEXT NOT NULL,
+	state     TEXT NOT NULL,
+	why       TEXT NOT NULL,
+	accepted  INTEGER NOT NULL,
+	taken     INTEGER NOT NULL,
+	number    INTEGER NOT NULL,
+	url       TEXT NOT NULL,
+	created   TEXT NOT NULL,
+	triggered TEXT NOT NULL,
+	started   TEXT NOT NULL,
+	ended     TEXT NOT NULL,
+	tree      TEXT NOT NULL DEFAULT '',
+	release   TEXT NOT NULL DEFAULT '',
+	command   TEXT NOT NULL DEFAULT '',
+	step      TEXT NOT NULL DEFAULT '',
+	UNIQUE (project, "commit", command, attempt)
+) STRICT;
+INSERT INTO builds_new SELECT seq, id, project, job, "commit", attempt, branch, tag, version, by, message, state, why,
+	accepted, taken, number, url, created, triggered, started, ended, '', '', '', '' FROM builds;
+DROP TABLE builds;
+ALTER TABLE builds_new RENAME TO builds;
+CREATE INDEX builds_open ON builds (project, seq) WHERE state IN ('queued', 'triggered', 'running');
+CREATE INDEX builds_project ON builds (project, seq);
+CREATE INDEX builds_tag ON builds (project, tag) WHERE tag <> '';
+CREATE INDEX builds_tree ON builds (project, tree) WHERE tree <> '';
+CREATE TABLE holds (
+	build     TEXT PRIMARY KEY,
+	project   TEXT NOT NULL,
+	why       TEXT NOT NULL,
+	state     TEXT NOT NULL,
+	needed    INTEGER NOT NULL,
+	checklist TEXT NOT NULL,
+	problem   TEXT NOT NULL,
+	since     TEXT NOT NULL,
+	deadline  TEXT NOT NULL,
+	ended     TEXT NOT NULL
+) STRICT;
+CREATE INDEX holds_open ON holds (project) WHERE state IN ('waiting', 'approved');
+CREATE TABLE steps (
+	build   TEXT NOT NULL,
+	n       INTEGER NOT NULL,
+	line    INTEGER NOT NULL,
+	kind    TEXT NOT NULL,
+	text    TEXT NOT NULL,
+	project TEXT NOT NULL,
+	version TEXT NOT NULL,
+	command TEXT NOT NULL,
+	wait    INTEGER NOT NULL,
+	state   TEXT NOT NULL,
+	why     TEXT NOT NULL,
+	child   TEXT NOT NULL,
+	by      TEXT NOT NULL,
+	started TEXT NOT NULL,
+	due     TEXT NOT NULL,
+	ended   TEXT NOT NULL,
+	PRIMARY KEY (build, n)
+) STRICT;
+CREATE TABLE acts (
+	seq   INTEGER PRIMARY KEY AUTOINCREMENT,
+	build TEXT NOT NULL,
+	step  INTEGER NOT NULL,
+	kind  TEXT NOT NULL,
+	by    TEXT NOT NULL,
+	note  TEXT NOT NULL,
+	at    TEXT NOT NULL
+) STRICT;
+CREATE INDEX acts_build ON acts (build, seq);
+CREATE UNIQUE INDEX acts_approvals ON acts (build, by COLLATE NOCASE) WHERE kind = 'approve';
+CREATE TABLE rollouts (
+	run         TEXT PRIMARY KEY,
+	build       TEXT NOT NULL,
+	project     TEXT NOT NULL,
+	environment TEXT NOT NULL,
+	action      TEXT NOT NULL,
+	release     TEXT NOT NULL,
+	version     TEXT NOT NULL,
+	"commit"    TEXT NOT NULL,
+	by          TEXT NOT NULL,
+	result      TEXT NOT NULL,
+	error       TEXT NOT NULL,
+	started     TEXT NOT NULL,
+	ended       TEXT NOT NULL
+) STRICT;
+CREATE INDEX rollouts_live ON rollouts (project, environment, ended) WHERE result IN ('ok', 'partial');
+CREATE INDEX rollouts_commit ON rollouts (project, "commit");
+CREATE INDEX rollouts_build ON rollouts (build);
+`
 
 func migrate(ctx context.Context, db *sql.DB) error {
 	steps := migrations()

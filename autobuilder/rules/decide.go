@@ -15,6 +15,14 @@ type Facts struct {
 	Tags      []string     // that point to the commit now
 	Earlier   *build.Build // the last attempt to build the commit
 	HeadBuilt bool         // the head has a build, waiting, running or over
+	Live      build.Live   // what runs on the servers
+	Going     bool         // a build of another commit is on its way to them
+	Stored    string       // release that the commit was delivered as
+	Twin      *build.Build // of other commits with the same files, the last that was delivered
+	TwinOf    string       // release that the twin was delivered as
+	TaggedAt  string       // commit that was built under the tag, if it is another one
+	Within    string       // highest tag below the commit that would have been held, and was never delivered
+	Approved  bool         // people have let the commit go before
 }
 
 // Do is what a push leads to.
@@ -23,7 +31,7 @@ type Do string
 // What a push can lead to.
 const (
 	Ignore Do = "ignore"
-	Build  Do = "build" // a new build
+	Build  Do = "build" // a new build, or one that waits for people if Hold is set
 	Join   Do = "join"  // the build that is there is its
 	Retag  Do = "retag" // join, and the build gets the tag, as it still waits
 )
@@ -34,8 +42,10 @@ type Verdict struct {
 	Why       string
 	Tag       string // of a new or retagged build
 	Version   string
-	Attempt   int  // of a new build
-	Supersede bool // builds of the project that still wait are dropped
+	Attempt   int    // of a new build
+	Supersede bool   // builds of the project that still wait are dropped
+	Hold      string // why the build waits for people; empty: it goes
+	Release   string // stored release that is deployed again instead of a build
 }
 
 func ignore(format string, args ...any) Verdict {
@@ -52,13 +62,16 @@ func Decide(push build.Push, project build.Project, facts Facts) Verdict {
 	v := Verdict{Attempt: 1}
 	v.Tag, v.Version = Release(project.Tags, facts.Tags)
 	if facts.Earlier != nil {
-		return again(v, push, project, facts)
+		return guard(again(v, push, project, facts), push, project, facts)
 	}
 	if push.Project == "" && outrun(project, facts) {
 		return ignore("%s is already at %s, which is built instead; `autobuilder trigger %s --ref %s` builds this all the same",
 			project.Branch, short(facts.Head), project.Name, facts.Commit)
 	}
-	return newBuild(v, push, project, facts)
+	if v.Tag == "" && push.Project == "" && reverted(facts) {
+		return revert(v, project, facts)
+	}
+	return guard(newBuild(v, push, project, facts), push, project, facts)
 }
 
 // unfit says why a push from GitHub is no release, now that the repository was
@@ -102,14 +115,21 @@ func again(v Verdict, push build.Push, project build.Project, facts Facts) Verdi
 	switch {
 	case earlier.State == build.Queued && v.Tag != "" && v.Tag != earlier.Tag:
 		return Verdict{Do: Retag, Tag: v.Tag, Version: v.Version, Why: "its build still waits and gets the tag " + v.Tag}
+	case earlier.State == build.Held:
+		return Verdict{Do: Join, Why: "its build is held: " + earlier.Why}
 	case !earlier.State.Final():
 		return Verdict{Do: Join, Why: "its build is already " + string(earlier.State) + untold(v.Tag, earlier)}
 	case earlier.State == build.Superseded && facts.Commit == facts.Head:
 		return newBuild(v, push, project, facts)
+	case wentBack(push, project, facts):
+		return goBack(v, project, facts)
 	case push.Again || push.Project != "" && earlier.State != build.Succeeded:
 		return newBuild(v, push, project, facts)
 	}
-	return Verdict{Do: Join, Why: fmt.Sprintf("the commit was built before and %s%s; `autobuilder trigger %s --ref %s --again` builds it again",
+	// A branch that was forced back to what is live leaves nothing to be done but
+	// to forget what was to follow.
+	forget := pushedBack(push, project, facts) && project.Queue != build.QueueEach
+	return Verdict{Do: Join, Supersede: forget, Why: fmt.Sprintf("the commit was built before and %s%s; `autobuilder trigger %s --ref %s --again` builds it again",
 		ended(earlier.State), untold(v.Tag, earlier), project.Name, facts.Commit)}
 }
 

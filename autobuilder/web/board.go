@@ -81,7 +81,7 @@ func statusOf(p build.Project, builds []build.Build) status {
 		st.Last = &builds[0]
 	}
 	for i := range builds {
-		if builds[i].State == build.Succeeded {
+		if builds[i].State == build.Succeeded && builds[i].Command == "" {
 			st.Good = &builds[i]
 			break
 		}

@@ -124,10 +124,12 @@ func mark(s build.State) string {
 	switch s {
 	case build.Succeeded:
 		return "✔"
-	case build.Failed, build.Lost:
+	case build.Failed, build.Lost, build.Rejected:
 		return "✘"
 	case build.Aborted, build.Superseded:
 		return "–"
+	case build.Held:
+		return "‖"
 	}
 	return "…"
 }

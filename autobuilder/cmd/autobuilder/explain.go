@@ -36,6 +36,7 @@ type prospect struct {
 	Verdict string        `json:"verdict"`
 	Why     string        `json:"why"`
 	Builds  []build.Build `json:"builds,omitempty"` // that would be made
+	Holds   []build.Hold  `json:"holds,omitempty"`  // of those that would wait for people
 }
 
 func explain(c *cli.Context) error {
@@ -61,7 +62,7 @@ func explain(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	would := prospect{Verdict: decision.Verdict, Why: decision.Why, Builds: decision.Add}
+	would := prospect{Verdict: decision.Verdict, Why: decision.Why, Builds: decision.Add, Holds: decision.Hold}
 	if c.Bool("json") {
 		return printJSON(c.App.Writer, would)
 	}
@@ -72,8 +73,21 @@ func explain(c *cli.Context) error {
 func printProspect(out io.Writer, would prospect) {
 	fmt.Fprintf(out, "%s: %s\n", would.Verdict, plain(would.Why))
 	for _, b := range would.Builds {
-		fmt.Fprintf(out, "job %s would be started with COMMIT=%s BRANCH=%s TAG=%s VERSION=%s\n",
-			b.Job, b.Commit, b.Branch, b.Tag, b.Version)
+		fmt.Fprintf(out, "job %s would be started with COMMIT=%s BRANCH=%s TAG=%s VERSION=%s", b.Job, b.Commit, b.Branch, b.Tag, b.Version)
+		if b.Release != "" {
+			fmt.Fprintf(out, " RELEASE=%s", b.Release)
+		}
+		fmt.Fprintln(out)
+	}
+	for _, h := range would.Holds {
+		fmt.Fprintf(out, "but not before it has %d approvals", h.Needed)
+		if h.Problem != "" {
+			fmt.Fprintf(out, ", which it can't get: %s", plain(h.Problem))
+		}
+		fmt.Fprintln(out)
+		for _, s := range h.Steps {
+			fmt.Fprintf(out, "and step %d: %s\n", s.N, plain(s.Text))
+		}
 	}
 }
 

@@ -32,7 +32,7 @@ const description = `Configuration is read from autobuilder.yml (--config, AUTOB
 
 Exit codes:
   0  done
-  1  failed: a port is taken, a check did not pass, jobs differ
+  1  failed: a port is taken, a check did not pass, jobs differ, an approval is not allowed
   2  wrong usage or configuration; nothing was touched`
 
 // usageError is an error of the person who typed or configured.
@@ -84,6 +84,7 @@ func newApp(stdin io.Reader, stdout, stderr io.Writer) *cli.App {
 		Commands: withUsageErrors([]*cli.Command{
 			serveCommand(), checkCommand(), triggerCommand(), historyCommand(),
 			statusCommand(), explainCommand(), jobsCommand(),
+			holdsCommand(), approveCommand(), rejectCommand(), tickCommand(),
 		}),
 	}
 }

@@ -98,7 +98,7 @@ func newest(name string, builds []build.Build) project {
 		if p.Last == nil {
 			p.Last = &builds[i]
 		}
-		if builds[i].State == build.Succeeded {
+		if builds[i].State == build.Succeeded && builds[i].Command == "" {
 			p.Good = &builds[i]
 			break
 		}

@@ -1,0 +1,136 @@
+package ledger
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+
+	"autobuilder/build"
+)
+
+// Rollout keeps what deliver tells of a run. What came before is written over,
+// but a run that has ended stays so: its messages may arrive in any order.
+func (l *Ledger) Rollout(ctx context.Context, r build.Rollout) error {
+	_, err := l.write.ExecContext(ctx, `INSERT INTO rollouts
+		(run, build, project, environment, action, release, version, "commit", by, result, error, started, ended)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+		ON CONFLICT (run) DO UPDATE SET result = excluded.result, error = excluded.error, ended = excluded.ended WHERE result = ''`,
+		r.Run, r.Build, r.Project, r.Environment, r.Action, r.Release, r.Version, r.Commit, r.By, r.Result, r.Error,
+		timeText(r.Started), timeText(r.Ended))
+	if err != nil {
+		return fmt.Errorf("store rollout %s: %w", r.Run, err)
+	}
+	return nil
+}
+
+const rolloutColumns = `run, build, project, environment, action, release, version, "commit", by, result, error, started, ended FROM rollouts`
+
+func scanRollout(rows *sql.Rows) (build.Rollout, error) {
+	var r build.Rollout
+	var started, ended string
+	err := rows.Scan(&r.Run, &r.Build, &r.Project, &r.Environment, &r.Action, &r.Release, &r.Version, &r.Commit, &r.By,
+		&r.Result, &r.Error, &started, &ended)
+	r.Started, r.Ended = parseTime(started), parseTime(ended)
+	return r, err
+}
+
+func (l *Ledger) rollouts(ctx context.Context, where string, args ...any) ([]build.Rollout, error) {
+	found, err := query(ctx, l.read, scanRollout, `SELECT `+rolloutColumns+` `+where, args...)
+	if err != nil {
+		return nil, fmt.Errorf("list rollouts: %w", err)
+	}
+	return found, nil
+}
+
+// RolloutsOf are the runs of deliver that a build made, oldest first.
+func (l *Ledger) RolloutsOf(ctx context.Context, id string) ([]build.Rollout, error) {
+	return l.rollouts(ctx, `WHERE build = ? ORDER BY started`, id)
+}
+
+// Stored is the release that the commit was last delivered as, and well; empty
+// if deliver told of none.
+func (l *Ledger) Stored(ctx context.Context, project, commit string) (string, error) {
+	found, err := l.rollouts(ctx, `WHERE project = ? AND "commit" = ? AND result IN ('ok', 'partial') ORDER BY ended DESC LIMIT 1`, project, commit)
+	if err != nil || len(found) == 0 {
+		return "", err
+	}
+	return found[0].Release, nil
+}
+
+// Live is what runs in an environment of the project: what deliver promoted
+// last, or what was built with success since without a word from deliver.
+func (l *Ledger) Live(ctx context.Context, project, environment string) (build.Live, error) {
+	live := build.Live{Project: project, Environment: environment}
+	told, err := l.rollouts(ctx, `WHERE project = ? AND environment = ? AND result IN ('ok', 'partial') ORDER BY ended DESC LIMIT 1`,
+		project, environment)
+	if err != nil {
+		return live, err
+	}
+	if len(told) == 1 {
+		r := told[0]
+		live.Release, live.Version, live.Commit, live.Since, live.By = r.Release, r.Version, r.Commit, r.Ended, r.By
+	}
+	untold, err := l.build(ctx, "last build of "+project, `WHERE project = ? AND state = 'succeeded' AND command = '' AND ended > ?
+		AND NOT EXISTS (SELECT 1 FROM rollouts WHERE rollouts.build = builds.id) ORDER BY ended DESC, seq DESC LIMIT 1`,
+		project, timeText(live.Since))
+	if errors.Is(err, build.ErrUnknown) {
+		return live, nil
+	}
+	if err != nil {
+		return live, err
+	}
+	return l.assume(ctx, live, untold)
+}
+
+// assume takes a build for live. One without a tag stands on the last that had one.
+func (l *Ledger) assume(ctx context.Context, live build.Live, b build.Build) (build.Live, error) {
+	version := b.Version
+	if version == "" {
+		row := l.read.QueryRowContext(ctx, `SELECT version FROM builds
+			WHERE project = ? AND state = 'succeeded' AND version <> '' ORDER BY ended DESC, seq DESC LIMIT 1`, b.Project)
+		if err := row.Scan(&version); err != nil && !errors.Is(err, sql.ErrNoRows) {
+			return live, fmt.Errorf("look for the last version of %s: %w", b.Project, err)
+		}
+	}
+	if version == "" {
+		version = live.Version
+	}
+	live.Release, live.Version, live.Commit = b.Release, version, b.Commit
+	live.Since, live.By, live.Assumed = b.Ended, b.By, true
+	return live, nil
+}
+
+// Tagged is the last build of a commit under the tag that was sent to Jenkins.
+func (l *Ledger) Tagged(ctx context.Context, project, tag string) (build.Build, error) {
+	return l.build(ctx, fmt.Sprintf("build of %s %s", project, tag), `WHERE project = ? AND tag = ? AND command = ''
+		AND state NOT IN ('queued', 'held', 'superseded', 'rejected') ORDER BY seq DESC LIMIT 1`, project, tag)
+}
+
+// SameTree is the last build of the very same files that succeeded.
+func (l *Ledger) SameTree(ctx context.Context, project, tree string) (build.Build, error) {
+	return l.build(ctx, fmt.Sprintf("build of tree %s in %s", tree, project), `WHERE project = ? AND tree = ? AND tree <> ''
+		AND state = 'succeeded' AND command = '' ORDER BY seq DESC LIMIT 1`, project, tree)
+}
+
+// Approved says whether people ever let a build of the commit go.
+func (l *Ledger) Approved(ctx context.Context, project, commit string) (bool, error) {
+	var yes bool
+	err := l.read.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM holds h JOIN builds b ON b.id = h.build
+		WHERE b.project = ? AND b."commit" = ? AND h.state = 'released')`, project, commit).Scan(&yes)
+	if err != nil {
+		return false, fmt.Errorf("look for approvals of %s: %w", commit, err)
+	}
+	return yes, nil
+}
+
+// NextAttempt is the number that the next run of a command at the commit gets.
+func (l *Ledger) NextAttempt(ctx context.Context, project, commit, command string) (int, error) {
+	var last int
+	err := l.read.QueryRowContext(ctx, `SELECT coalesce(max(attempt), 0) FROM builds
+		WHERE project = ? AND "commit" = ? AND command = ?`, project, commit, command).Scan(&last)
+	if err != nil {
+		return 0, fmt.Errorf("count the attempts at %s: %w", commit, err)
+	}
+	return last + 1, nil
+}
