@@ -135,7 +135,7 @@ func (p *Project) Validate() error {
 // validateJob looks at what the job has besides its template.
 func (p *Project) validateJob() error {
 	for name := range p.Parameters {
-		_, taken := (Build{}).Params()[name]
+		_, taken := (Build{Release: "-", Command: "-"}).Params()[name]
 		if !envName.MatchString(name) || taken {
 			return check("parameters", false, "%q is no name of a parameter, or one that autobuilder sets", name)
 		}
