@@ -168,6 +168,9 @@ func (b *Build) inspect(r io.Reader) error {
 		if err := names.check(header); err != nil {
 			return err
 		}
+		if err := b.noteOnce(header); err != nil {
+			return err
+		}
 		b.note(header, entries)
 	}
 	if names.entries == 0 {

@@ -38,6 +38,7 @@ type visit struct {
 	previous string     // the release to go back to
 	settled  bool       // the release is current and healthy already
 	bare     bool       // there is no service to restart
+	shipped  bool       // it has the release
 	drained  bool
 	switched bool
 	failure  error // of a step of the switch

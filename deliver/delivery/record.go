@@ -12,6 +12,7 @@ import (
 func fill(known, measured release.Record, from origin) release.Record {
 	rec := known
 	rec.SHA256, rec.Size, rec.Files = measured.SHA256, measured.Size, measured.Files
+	rec.Once = measured.Once
 	if rec.Commit == "" {
 		rec.Commit = from.commit
 	}

@@ -21,6 +21,7 @@ func (f *fleet) ship() rollout.Phase {
 func (f *fleet) receive(ctx context.Context, v *visit, tell *rollout.Teller) error {
 	if has(v.state, f.Record.ID) && f.sameBuild(v) {
 		v.say(tell, "has the release already")
+		f.hasIt(v)
 		return nil
 	}
 	b, err := f.open(ctx)
@@ -31,10 +32,20 @@ func (f *fleet) receive(ctx context.Context, v *visit, tell *rollout.Teller) err
 		return err
 	}
 	receipt, err := v.server.Receive(ctx, f.Record, b.Compressed(), func(n int64) { tell.Progress(n, b.Size) })
-	if err == nil && receipt.Already {
+	if err != nil {
+		return err
+	}
+	f.hasIt(v)
+	if receipt.Already {
 		v.say(tell, "has the release already")
 	}
-	return err
+	return nil
+}
+
+func (f *fleet) hasIt(v *visit) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	v.shipped = true
 }
 
 // sameBuild leaves it to Receive to refuse another build under the same id.

@@ -17,7 +17,8 @@ func (f *fleet) switching() rollout.Phase {
 		phase.Before = f.once(before("rollback")...)
 	}
 	phase.Before = append(phase.Before, f.once(append(before("switch"), before("restart")...)...)...)
-	phase.After = f.once(append(after("restart"), after("switch")...)...)
+	phase.Before = append(phase.Before, f.onOne(preSwitchOnce)...)
+	phase.After = append(f.onOne(postRestartOnce, postSwitchOnce), f.once(append(after("restart"), after("switch")...)...)...)
 	if f.Action == Rollback {
 		phase.After = append(phase.After, f.once(after("rollback")...)...)
 	}

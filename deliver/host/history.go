@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -14,12 +13,8 @@ import (
 // recentEntries is how much of the history Look shows.
 const recentEntries = 20
 
-// Record appends to the server's history.
+// Record appends to the server's history, or to what ran once.
 func (l *Local) Record(ctx context.Context, entry Entry) error {
-	line, err := json.Marshal(entry)
-	if err != nil {
-		return fmt.Errorf("encode the history entry: %w", err)
-	}
 	if err := l.prepare(); err != nil {
 		return err
 	}
@@ -28,12 +23,7 @@ func (l *Local) Record(ctx context.Context, entry Entry) error {
 		return err
 	}
 	defer done()
-	unlock, err := l.lock(ctx)
-	if err != nil {
-		return err
-	}
-	defer unlock()
-	return l.wrap("write the history", appendLine(l.state("history.jsonl"), line))
+	return l.append(ctx, entry)
 }
 
 // History is the newest entries, at most limit, oldest first.
@@ -43,8 +33,10 @@ func (l *Local) History(_ context.Context, limit int) ([]Entry, error) {
 }
 
 // history is every entry, oldest first.
-func (l *Local) history() ([]Entry, error) {
-	content, err := os.ReadFile(l.state("history.jsonl"))
+func (l *Local) history() ([]Entry, error) { return l.entries("history.jsonl") }
+
+func (l *Local) entries(file string) ([]Entry, error) {
+	content, err := os.ReadFile(l.state(file))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}

@@ -7,7 +7,11 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 )
+
+// hooksDir is where a release has its hooks.
+const hooksDir = ".deliver/hooks"
 
 // Hook runs the executable .deliver/hooks/NAME of release id, if there is one.
 func (l *Local) Hook(ctx context.Context, name, id string, env map[string]string) (string, error) {
@@ -17,9 +21,7 @@ func (l *Local) Hook(ctx context.Context, name, id string, env map[string]string
 	if checkID(name) != nil {
 		return "", &Error{Kind: KindHook, Message: fmt.Sprintf("%q is no name of a hook", name)}
 	}
-	dir := l.releaseDir(id)
-	path := filepath.Join(dir, ".deliver", "hooks", name)
-	there, err := checkHook(path)
+	there, err := checkHook(filepath.Join(l.releaseDir(id), hooksDir, name))
 	if !there || err != nil {
 		return "", err
 	}
@@ -28,7 +30,16 @@ func (l *Local) Hook(ctx context.Context, name, id string, env map[string]string
 		return "", err
 	}
 	defer done()
-	cmd := newCommand(ctx, dir, path)
+	work := func() (string, error) { return l.runHook(ctx, name, id, env) }
+	if strings.HasSuffix(name, OnceSuffix) {
+		return l.once(ctx, Entry{Action: name, Release: id, Previous: env["PREVIOUS"]}, work)
+	}
+	return work()
+}
+
+func (l *Local) runHook(ctx context.Context, name, id string, env map[string]string) (string, error) {
+	dir := l.releaseDir(id)
+	cmd := newCommand(ctx, dir, filepath.Join(dir, hooksDir, name))
 	cmd.Env = l.appEnvironment(id, env)
 	output, err := run(ctx, cmd)
 	if err != nil {

@@ -26,6 +26,10 @@ func (l *Local) Look(ctx context.Context, service Service) (State, error) {
 	if err != nil {
 		return State{}, err
 	}
+	once, err := l.ranOnce()
+	if err != nil {
+		return State{}, err
+	}
 	bytes, inodes, err := free(l.root)
 	if err != nil {
 		return State{}, err
@@ -48,6 +52,7 @@ func (l *Local) Look(ctx context.Context, service Service) (State, error) {
 		FreeBytes: bytes, FreeInodes: inodes,
 		Service: l.lookService(ctx, service),
 		History: entries[max(0, len(entries)-recentEntries):],
+		Once:    once,
 		Version: version(), Lease: lease.Lease, Pin: pin,
 	}, l.checkWritable()
 }

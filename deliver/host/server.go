@@ -44,8 +44,11 @@ type Server interface {
 	// Check waits until the app is healthy in release id, or says by its Kind why not.
 	Check(ctx context.Context, health Health, service Service, id string) (Checked, error)
 	// Hook runs the executable .deliver/hooks/NAME of release id, if there is one.
+	// One whose name ends with OnceSuffix does not run again once it has
+	// succeeded here, or once Record said that it did elsewhere.
 	Hook(ctx context.Context, name, id string, env map[string]string) (output string, err error)
-	// Record appends to the server's history.
+	// Record appends to the server's history; an entry whose Action is the name
+	// of a hook that runs once, to what Look says of those.
 	Record(ctx context.Context, entry Entry) error
 	// Prune removes old releases: failed ones first, then the oldest, until
 	// keep good ones are left. It never removes the current one or its predecessor.
@@ -80,6 +83,7 @@ type State struct {
 	FreeInodes uint64           `json:"free_inodes"`
 	Service    ServiceState     `json:"service"`
 	History    []Entry          `json:"history,omitempty"` // the newest few, oldest first
+	Once       []Entry          `json:"once,omitempty"`    // likewise of the hooks that ran once
 	Version    string           `json:"version"`           // of deliver on the server
 	Lease      Lease            `json:"lease,omitzero"`
 	Pin        *Pin             `json:"pin,omitempty"`

@@ -19,6 +19,7 @@ type Record struct {
 	SHA256   string    `json:"sha256"`          // of the uncompressed tar, hex
 	Size     int64     `json:"size"`            // of the uncompressed tar, bytes
 	Files    int64     `json:"files,omitempty"` // entries of the tar
+	Once     []string  `json:"once,omitempty"`  // its hooks that run on one server only
 	Created  time.Time `json:"created"`
 	By       string    `json:"by,omitempty"`
 }
