@@ -24,7 +24,7 @@ func commands(e *environment) []*cli.Command {
 		releasesCommand(e),
 		publishCommand(e),
 		installCommand(e),
-		checkCommand(e, e.preflight),
+		checkCommand(e),
 		hostsCommand(e),
 		strategiesCommand(e),
 		initCommand(e),

@@ -136,6 +136,8 @@ func (i *invocation) takeOne(arg string, rest []string) ([]string, error) {
 	switch {
 	case f == nil:
 		return nil, usage(i.unknownFlag(arg, name))
+	case !takesValue(f) && joined && value != "true" && value != "false":
+		return nil, usage(fmt.Errorf("--%s takes no value", f.Names()[0]))
 	case !takesValue(f):
 		i.flags = append(i.flags, arg)
 		return rest, nil

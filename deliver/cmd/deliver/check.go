@@ -12,43 +12,39 @@ import (
 	"deliver/config"
 )
 
-// checkCommand shows the settings and tests that nothing is missing. With a
-// preflight, --hosts also asks the hosts whether they are ready.
-func checkCommand(e *environment, preflight func(context.Context, *config.Config) error) *cli.Command {
-	command := &cli.Command{
+// checkCommand shows the settings and tests that nothing is missing; with
+// --hosts the servers, too.
+func checkCommand(e *environment) *cli.Command {
+	return &cli.Command{
 		Name:  "check",
 		Usage: "print every setting and where it came from, and what is missing",
-		Description: "Evaluates .deliver/config and prints what a delivery would be told. Exit code 1: a setting " +
-			"that the strategy needs is missing; 2: one is wrong.",
+		Description: "Evaluates .deliver/config and prints what a delivery would be told. With --hosts all servers are asked whether a " +
+			"delivery could begin. Exit code 1: a setting that the strategy needs is missing, or a server is not ready; 2: a setting is wrong; " +
+			"3: a server cannot be reached.",
+		Flags: []cli.Flag{&cli.BoolFlag{Name: "hosts", Usage: "ask the hosts, too, changing nothing (to name hosts, set HOSTS)"}},
+		Action: func(c *cli.Context) error {
+			settings, err := e.settings(c.Context)
+			if err != nil {
+				return err
+			}
+			found, err := inspect(c.Context, settings)
+			if err != nil {
+				return err
+			}
+			if found.err == nil && c.Bool("hosts") {
+				found.answers, found.err = e.preflight(c.Context, settings)
+			}
+			return found.print(e)
+		},
 	}
-	if preflight != nil {
-		command.Flags = []cli.Flag{&cli.BoolFlag{Name: "hosts", Usage: "ask the hosts, too, changing nothing (to name hosts, set HOSTS)"}}
-	}
-	command.Action = func(c *cli.Context) error {
-		settings, err := e.settings(c.Context)
-		if err != nil {
-			return err
-		}
-		result, err := inspect(c.Context, settings)
-		if err != nil {
-			return err
-		}
-		if err := result.print(e); err != nil {
-			return err
-		}
-		if preflight != nil && c.Bool("hosts") {
-			return preflight(c.Context, settings)
-		}
-		return nil
-	}
-	return command
 }
 
 // inspection is what check found.
 type inspection struct {
 	required, optional []config.Value
 	missing            []string
-	err                error // says how to set what is missing
+	answers            []answer // of the servers, if they were asked
+	err                error    // says how to set what is missing, or that servers are not ready
 }
 
 func inspect(ctx context.Context, c *config.Config) (inspection, error) {
@@ -59,7 +55,7 @@ func inspect(ctx context.Context, c *config.Config) (inspection, error) {
 	if _, _, err := planned(c); err != nil {
 		return inspection{}, err
 	}
-	found := inspection{err: c.Need(needs.Required...)}
+	found := inspection{err: withCode(exitFailed, c.Need(needs.Required...))}
 	for _, name := range needs.Required {
 		v := c.Value(name)
 		found.required = append(found.required, v)
@@ -88,9 +84,9 @@ func isSetting(name string) bool {
 // print gives the result in its form, and the error of what is missing.
 func (i inspection) print(e *environment) error {
 	if e.output.json {
-		return errors.Join(e.printJSON(i.object()), withCode(exitFailed, i.err))
+		return errors.Join(e.printJSON(i.object()), i.err)
 	}
-	return errors.Join(printTo(e.stdout, i.page()), withCode(exitFailed, i.err))
+	return errors.Join(printTo(e.stdout, i.page()), i.err)
 }
 
 // page is the result as the original Deliver prints it, with the origins.
@@ -103,9 +99,13 @@ func (i inspection) page() string {
 	for _, v := range i.optional {
 		lines = append(lines, settingLine(v))
 	}
-	if i.err != nil {
+	if len(i.answers) > 0 {
+		lines = append(lines, "", strings.TrimRight(answersTable(i.answers), "\n"))
+	}
+	switch {
+	case len(i.missing) > 0:
 		lines = append(lines, "", "DELIVER IS MISSING THE FOLLOWING CONFIG(S):", "", strings.Join(i.missing, " "))
-	} else {
+	case i.err == nil:
 		lines = append(lines, "", "READY TO DELIVER!")
 	}
 	return strings.Join(lines, "\n") + "\n\n"
@@ -137,5 +137,9 @@ func (i inspection) object() map[string]any {
 	for _, v := range slices.Concat(i.required, i.optional) {
 		settings = append(settings, setting{v.Variable.Name, safeText(v), v.Origin})
 	}
-	return map[string]any{"ready": i.err == nil, "missing": append([]string{}, i.missing...), "settings": settings}
+	object := map[string]any{"ready": i.err == nil, "missing": append([]string{}, i.missing...), "settings": settings}
+	if i.answers != nil {
+		object["hosts"] = i.answers
+	}
+	return object
 }

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
+	"syscall"
 
 	"deliver/config"
 	"deliver/delivery"
@@ -30,6 +32,7 @@ type display struct {
 type words struct{ doing, done string }
 
 func (e *environment) display(c *config.Config, action string) (*display, error) {
+	outliveListeners()
 	d := &display{env: e, redact: report.NewRedactor(secrets(c)...)}
 	say := sayingOf(action)
 	options := report.Options{
@@ -55,6 +58,11 @@ func (e *environment) display(c *config.Config, action string) (*display, error)
 	d.reporters, d.log = append(d.reporters, report.New(options)), log
 	return d, nil
 }
+
+// outliveListeners lets writes fail where they would end the process: who stops
+// listening must not end a rollout in the middle. The signal is not ignored,
+// or hooks would inherit that.
+func outliveListeners() { signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE) }
 
 func secrets(c *config.Config) []string {
 	var all []string

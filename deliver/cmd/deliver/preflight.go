@@ -1,8 +1,11 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"strings"
+	"text/tabwriter"
 
 	"deliver/config"
 	"deliver/delivery"
@@ -10,41 +13,76 @@ import (
 	"deliver/rollout"
 )
 
+// answer is what a server says when it is asked whether a delivery could begin.
+type answer struct {
+	Host    string `json:"host"`
+	Ready   bool   `json:"ready"`
+	Why     string `json:"why,omitempty"` // it is not ready
+	Release string `json:"release,omitempty"`
+	Root    string `json:"root,omitempty"`
+	Free    int64  `json:"free_bytes,omitempty"`
+	Machine string `json:"machine,omitempty"`
+}
+
 // preflight is what check --hosts adds: it asks all servers whether a delivery
-// could begin, and changes nothing.
-func (e *environment) preflight(ctx context.Context, c *config.Config) error {
+// could begin, and changes nothing. The error is that not all are ready.
+func (e *environment) preflight(ctx context.Context, c *config.Config) ([]answer, error) {
 	if err := needHosts(c); err != nil {
-		return err
+		return nil, err
 	}
 	d, err := e.delivery(c, delivery.Push)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	d.Relist = nil
 	out, states := d.Preflight(ctx)
+	answers := make([]answer, len(out.Hosts))
 	failed, unreachable := 0, 0
-	for _, h := range out.Hosts {
-		name := h.Host.String()
+	for i, h := range out.Hosts {
+		answers[i] = answerOf(h, states[h.Host.String()])
 		switch {
 		case h.Err == nil:
-			fmt.Fprintf(e.stderr, "%s: ready; %s\n", name, readiness(states[name]))
-			continue
 		case delivery.Unreachable(h.Err):
 			unreachable++
 		default:
 			failed++
 		}
-		fmt.Fprintf(e.stderr, "%s: not ready: %v\n", name, h.Err)
 	}
-	return notReady(out, failed, unreachable)
+	return answers, notReady(out, failed, unreachable)
 }
 
-func readiness(s host.State) string {
-	runs := "runs nothing yet"
-	if s.Current != "" {
-		runs = "runs " + s.Current
+func answerOf(h rollout.HostOutcome, s host.State) answer {
+	a := answer{Host: h.Host.String(), Ready: h.Err == nil, Release: s.Current, Root: s.Root, Free: int64(s.FreeBytes)}
+	if s.OS != "" {
+		a.Machine = s.OS + "/" + s.Arch
 	}
-	return fmt.Sprintf("%s, %d MB free at %s, %s/%s", runs, s.FreeBytes>>20, s.Root, s.OS, s.Arch)
+	if h.Err != nil {
+		a.Why = h.Err.Error()
+	}
+	return a
+}
+
+func (a answer) row() string {
+	ready := "ready"
+	if !a.Ready {
+		ready = "not ready: " + oneLine(a.Why)
+	}
+	free := "-"
+	if a.Root != "" {
+		free = fmt.Sprintf("%d MB at %s", a.Free>>20, a.Root)
+	}
+	return strings.Join([]string{a.Host, cmp.Or(a.Release, "-"), free, cmp.Or(a.Machine, "-"), ready}, "\t")
+}
+
+func answersTable(answers []answer) string {
+	var out strings.Builder
+	table := tabwriter.NewWriter(&out, 0, 8, 2, ' ', 0)
+	fmt.Fprintln(table, "HOST\tRUNS\tFREE\tMACHINE\tREADY")
+	for _, a := range answers {
+		fmt.Fprintln(table, a.row())
+	}
+	_ = table.Flush() // a Builder takes all
+	return out.String()
 }
 
 func notReady(out rollout.Outcome, failed, unreachable int) error {
