@@ -101,7 +101,9 @@ func (f *fleet) check(ctx context.Context, v *visit, tell *rollout.Teller) error
 }
 
 func (f *fleet) checkFor(ctx context.Context, v *visit, id string, tell *rollout.Teller) error {
-	checked, err := v.server.Check(ctx, f.App.Health, f.service(v), id)
+	health := f.App.Health
+	health.AfterRestart = true
+	checked, err := v.server.Check(ctx, health, f.service(v), id)
 	if err == nil && !checked.Proven && checked.Detail != "" {
 		tell.Message("healthy, but it was not seen that the new release answers: " + checked.Detail)
 	}

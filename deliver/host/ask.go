@@ -147,17 +147,21 @@ func dial(ctx context.Context, network, address string) (net.Conn, error) {
 
 // noAnswer says in a word how a connection failed.
 func noAnswer(address string, err error) error {
-	why := err.Error()
+	kind, why := KindNoAnswer, err.Error()
 	var timeout net.Error
+	var op *net.OpError
 	switch {
 	case errors.Is(err, syscall.ECONNREFUSED):
 		why = "the connection is refused: nothing listens there"
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
-		why = "it does not answer in time"
+		kind, why = KindHang, "it takes the connection, and does not answer in time"
+		if errors.As(err, &op) && op.Op == "dial" {
+			why = "it does not take the connection in time"
+		}
 	case errors.Is(err, io.EOF), errors.Is(err, syscall.ECONNRESET):
 		why = "it closes the connection without an answer"
 	}
-	return &Error{Kind: KindNoAnswer, Message: fmt.Sprintf("%s: %s", address, why)}
+	return &Error{Kind: kind, Message: fmt.Sprintf("%s: %s", address, why)}
 }
 
 func firstLine(body io.Reader) string {

@@ -32,12 +32,19 @@ func (l *Local) Check(ctx context.Context, health Health, service Service, id st
 	}
 	c := &checkup{
 		local: l, health: health, service: service, id: id,
-		manager: m, managed: seen.Manager != managerNone, question: question,
+		manager: m, managed: seen.Manager != managerNone, question: question, kills: oomKills(),
 	}
-	if m, ok := l.recall(seen.Manager, service.Name); ok {
-		c.watch = watch{begun: true, pid: m.PID, restarts: m.Restarts}
+	if health.AfterRestart {
+		c.goOn(seen.Manager)
 	}
 	return c.run(ctx)
+}
+
+// goOn counts from the restart on.
+func (c *checkup) goOn(manager string) {
+	if m, ok := c.local.recall(manager, c.service.Name); ok {
+		c.watch, c.kills, c.said = m.watch(), m.Kills, m.Said
+	}
 }
 
 func (h Health) withDefaults() Health {
@@ -63,7 +70,10 @@ type checkup struct {
 	managed  bool     // the manager can be asked how the service is
 	question question // nil: a running service is enough
 	watch    watch
+	kills    int      // by the kernel for lack of memory, before the restart
+	said     string   // by a manager that could not start the service
 	seen     sighting // the latest
+	effort   effort
 	checked  Checked
 	good     int // in a row
 }
@@ -119,25 +129,28 @@ func (c *checkup) once(ctx context.Context) (final bool, err error) {
 		return false, err
 	}
 	c.checked.PID, c.checked.Proven, c.checked.Detail = proof.pid, proof.proven, proof.detail
-	if !c.managed && c.watch.see(proof.pid, 0) {
+	if !c.managed && c.watch.see(sighting{counts: true, ServiceState: ServiceState{PID: proof.pid}}) {
 		c.good = 0
-		return c.watch.looping(), c.crashLoop("another process answers each time")
+		return c.watch.looping(), c.otherEachTime()
 	}
-	c.good++
+	if c.good++; c.good >= c.needed() {
+		return c.lookAtService(ctx) // it may have died of the last question
+	}
 	return false, nil
 }
 
 func (c *checkup) ask(ctx context.Context) error {
 	c.checked.Answers++
-	if c.question != nil {
-		ctx, cancel := context.WithTimeout(ctx, c.health.Timeout)
-		defer cancel()
-		return c.question.ask(ctx)
+	if c.question == nil {
+		return c.isUp()
 	}
-	if !c.seen.Running {
-		return c.notRunning(c.seen.Detail)
+	asking, cancel := context.WithTimeout(ctx, c.health.Timeout)
+	defer cancel()
+	err := c.question.ask(asking)
+	if err != nil {
+		c.effort.note(c.seen.PID)
 	}
-	return nil
+	return err
 }
 
 // lookAtService sees whether the service ended or was started anew.
@@ -150,81 +163,41 @@ func (c *checkup) lookAtService(ctx context.Context) (final bool, err error) {
 		return false, err
 	}
 	c.seen = seen
-	changed := c.watch.see(seen.PID, seen.restarts)
-	switch {
-	case seen.ended != "":
-		return true, c.rootCause(ctx, c.notRunning(seen.ended))
-	case seen.failing != "":
-		return true, c.rootCause(ctx, c.crashLoop(seen.failing))
-	case changed && c.watch.looping():
-		return true, c.rootCause(ctx, c.crashLoop(seen.Detail))
-	case changed:
+	changed := c.watch.see(seen)
+	if wrong := c.verdict(); wrong != nil {
+		return c.isCertain(), c.rootCause(ctx, wrong)
+	}
+	if changed {
 		c.good = 0
 	}
 	return false, nil
-}
-
-// rootCause prefers the orphan that holds the port to the service that
-// therefore cannot start.
-func (c *checkup) rootCause(ctx context.Context, err *Error) error {
-	var orphan *Error
-	if c.question != nil && c.question.port() != 0 {
-		if _, proofErr := c.provePort(); errors.As(proofErr, &orphan) {
-			orphan.Message += "; meanwhile " + err.Message
-			return orphan
-		}
-	}
-	if c.seen.Manager == managerSystemd {
-		return withLog(ctx, c.service.Name, err)
-	}
-	return err
-}
-
-func (c *checkup) notRunning(why string) *Error {
-	return &Error{Kind: KindNotRunning, Message: fmt.Sprintf("service %s does not run: %s", c.service.Name, why)}
-}
-
-func (c *checkup) crashLoop(why string) *Error {
-	return &Error{Kind: KindCrashLoop, Message: fmt.Sprintf("service %s ends and is started again: %s", c.service.Name, why)}
 }
 
 func (c *checkup) outOfTime(ctx context.Context, wrong error) error {
 	if errors.Is(ctx.Err(), context.Canceled) {
 		return fmt.Errorf("check: %w", context.Cause(ctx))
 	}
-	known := asError(wrong)
 	if wrong == nil {
-		known = &Error{Kind: KindNoAnswer, Message: fmt.Sprintf("%d good answers in a row were too few", c.good)}
+		wrong = &Error{Kind: KindNoAnswer, Message: fmt.Sprintf("%d good answers in a row were too few", c.good)}
 	}
-	late := *known
-	late.Message = fmt.Sprintf("release %s is not healthy after %s: %s", c.id, c.checked.Took.Round(100*time.Millisecond), known.Message)
+	if ended := c.lastLook(ctx); ended != nil {
+		wrong = ended
+	}
+	late := *asError(wrong)
+	c.explainSilence(&late)
+	late.Message = fmt.Sprintf("release %s is not healthy after %s: %s", c.id, c.checked.Took.Round(100*time.Millisecond), late.Message)
 	return &late
 }
 
-// watch notices that a service's process is another one than before.
-type watch struct {
-	begun    bool
-	pid      int
-	restarts int
-	changes  int
+// lastLook is for a service that ended after the latest look: the manager of a
+// busy machine may take long to tell.
+func (c *checkup) lastLook(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, settleTime)
+	defer cancel()
+	_, err := c.lookAtService(ctx)
+	var ended *Error
+	if errors.As(err, &ended) && ended.Kind != KindService {
+		return ended
+	}
+	return nil
 }
-
-// see takes the next look; it reports whether the process has changed.
-func (w *watch) see(pid, restarts int) bool {
-	more := 0
-	if w.begun {
-		more = max(restarts-w.restarts, 0)
-	}
-	if w.pid != 0 && pid != 0 && pid != w.pid {
-		more = max(more, 1)
-	}
-	w.begun, w.restarts = true, restarts
-	if pid != 0 {
-		w.pid = pid
-	}
-	w.changes += more
-	return more > 0
-}
-
-// looping is what a change is when it is not the first.
-func (w *watch) looping() bool { return w.changes > 1 }

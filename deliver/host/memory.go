@@ -1,7 +1,6 @@
 package host
 
 import (
-	"context"
 	"encoding/json"
 	"os"
 
@@ -9,26 +8,30 @@ import (
 )
 
 // memory is what Restart leaves for the Check after it, which may run in
-// another process: whether the service was started anew in between.
+// another process: what the service did in between.
 type memory struct {
 	Manager  string `json:"manager"`
 	Name     string `json:"name"`
 	PID      int    `json:"pid"`
 	Restarts int    `json:"restarts"`
+	Failing  bool   `json:"failing,omitempty"` // it had ended already, and nobody counts that
+	Kills    int    `json:"kills"`             // by the kernel, before the restart
+	Said     string `json:"said,omitempty"`    // by a manager that could not start it
 }
 
 // remember is a help for Check and no part of a restart: where it fails, Check
 // sees what happens from its own start on.
-func (l *Local) remember(ctx context.Context, m manager, name string) {
-	ctx, cancel := context.WithTimeout(ctx, settleTime)
-	defer cancel()
-	seen, err := m.look(ctx, name)
-	if err != nil {
-		return
+func (l *Local) remember(name string, before, after sighting, kills int, failed error) {
+	m := memory{Manager: after.Manager, Name: name, PID: after.PID, Failing: after.failing != "" && !after.counts, Kills: kills}
+	if before.failing != "" { // the count goes on, unless the service came up meanwhile
+		m.Restarts = min(before.restarts, after.restarts)
 	}
-	line, err := json.Marshal(memory{Manager: seen.Manager, Name: name, PID: seen.PID, Restarts: seen.restarts})
+	if failed != nil {
+		m.Said = asError(failed).Message
+	}
+	line, err := json.Marshal(m)
 	if err == nil {
-		_ = renameio.WriteFile(l.state("restarted.json"), line, 0o644)
+		_ = renameio.WriteFile(l.restarted(), line, 0o644)
 	}
 }
 
@@ -36,11 +39,23 @@ func (l *Local) remember(ctx context.Context, m manager, name string) {
 // is good for one Check: later, a service may have been restarted by anybody.
 func (l *Local) recall(manager, name string) (memory, bool) {
 	var m memory
-	path := l.state("restarted.json")
-	line, err := os.ReadFile(path)
-	_ = os.Remove(path)
+	line, err := os.ReadFile(l.restarted())
+	l.forget()
 	if err != nil || json.Unmarshal(line, &m) != nil || m.Manager != manager || m.Name != name {
 		return memory{}, false
 	}
 	return m, true
+}
+
+func (l *Local) forget() { _ = os.Remove(l.restarted()) }
+
+func (l *Local) restarted() string { return l.state("restarted.json") }
+
+// watch goes on from where the restart was.
+func (m memory) watch() watch {
+	w := watch{begun: true, pid: m.PID, restarts: m.Restarts}
+	if m.Failing {
+		w.again = 1
+	}
+	return w
 }

@@ -12,7 +12,7 @@ import (
 
 func show(lines ...string) string {
 	all := map[string]string{
-		"MainPID": "0", "Result": "success", "NRestarts": "0", "ExecMainStatus": "0", "LoadState": "loaded",
+		"MainPID": "0", "Result": "success", "NRestarts": "0", "ExecMainCode": "0", "ExecMainStatus": "0", "LoadState": "loaded",
 		"ActiveState": "active", "SubState": "running", "NeedDaemonReload": "no",
 	}
 	for _, line := range lines {
@@ -20,7 +20,7 @@ func show(lines ...string) string {
 		all[name] = value
 	}
 	var out strings.Builder
-	for _, name := range []string{"MainPID", "Result", "NRestarts", "ExecMainStatus", "LoadState", "ActiveState", "SubState", "NeedDaemonReload"} {
+	for _, name := range []string{"MainPID", "Result", "NRestarts", "ExecMainCode", "ExecMainStatus", "LoadState", "ActiveState", "SubState", "NeedDaemonReload"} {
 		out.WriteString(name + "=" + all[name] + "\n")
 	}
 	return out.String()
@@ -29,12 +29,13 @@ func show(lines ...string) string {
 func TestParseShow(t *testing.T) {
 	t.Parallel()
 	is := func(known, running bool, pid, restarts int, detail string) sighting {
-		return sighting{restarts: restarts, ServiceState: ServiceState{
+		return sighting{restarts: restarts, counts: true, ServiceState: ServiceState{
 			Manager: "systemd", Known: known, Running: running, PID: pid, Detail: detail,
 		}}
 	}
-	ended := func(s sighting) sighting { s.ended = s.Detail; return s }
-	failing := func(s sighting) sighting { s.failing = s.Detail; return s }
+	ended := func(s sighting, why cause) sighting { s.ended, s.cause = s.Detail, why; return s }
+	failing := func(s sighting, why cause) sighting { s.failing, s.cause = s.Detail, why; return s }
+	starting := func(s sighting) sighting { s.starting = true; return s }
 	for name, c := range map[string]struct {
 		output string
 		want   sighting
@@ -44,24 +45,45 @@ func TestParseShow(t *testing.T) {
 		"restarted":     {show("MainPID=77", "NRestarts=1"), is(true, true, 77, 1, "active (running)"), false},
 		"changed":       {show("MainPID=77", "NeedDaemonReload=yes"), is(true, true, 77, 0, "active (running)"), true},
 		"reloading":     {show("MainPID=77", "ActiveState=reloading", "SubState=reload"), is(true, true, 77, 0, "reloading (reload)"), false},
-		"starting":      {show("MainPID=77", "ActiveState=activating", "SubState=start"), is(true, false, 77, 0, "activating (start)"), false},
+		"starting":      {show("MainPID=77", "ActiveState=activating", "SubState=start"), starting(is(true, false, 77, 0, "activating (start)")), false},
 		"stopping":      {show("MainPID=77", "ActiveState=deactivating", "SubState=stop-sigterm"), is(true, false, 77, 0, "deactivating (stop-sigterm)"), false},
-		"oneshot":       {show("SubState=exited"), is(true, true, 0, 0, "active (exited)"), false},
-		"never started": {show("ActiveState=inactive", "SubState=dead"), ended(is(true, false, 0, 0, "inactive (dead)")), false},
+		"oneshot":       {show("SubState=exited", "ExecMainCode=1"), is(true, true, 0, 0, "active (exited)"), false},
+		"never started": {show("ActiveState=inactive", "SubState=dead"), ended(is(true, false, 0, 0, "inactive (dead)"), ""), false},
+		"done":          {show("ActiveState=inactive", "SubState=dead", "ExecMainCode=1"), ended(is(true, false, 0, 0, "inactive (dead), exit status 0"), causeDone), false},
 		"killed, to be started again": {
-			show("ActiveState=activating", "SubState=auto-restart", "Result=signal", "ExecMainStatus=9"),
-			failing(is(true, false, 0, 0, "activating (auto-restart), signal, exit status 9")), false,
+			show("ActiveState=activating", "SubState=auto-restart", "Result=signal", "ExecMainCode=2", "ExecMainStatus=9"),
+			failing(is(true, false, 0, 0, "activating (auto-restart), killed by SIGKILL"), causeKilled), false,
+		},
+		"crashed": {
+			show("ActiveState=activating", "SubState=auto-restart", "Result=core-dump", "ExecMainCode=3", "ExecMainStatus=11"),
+			failing(is(true, false, 0, 0, "activating (auto-restart), SIGSEGV, core dumped"), ""), false,
+		},
+		"asked to end": {
+			show("ActiveState=failed", "SubState=failed", "Result=signal", "ExecMainCode=2", "ExecMainStatus=15"),
+			ended(is(true, false, 0, 0, "failed (failed), killed by SIGTERM"), ""), false,
+		},
+		"out of memory": {
+			show("ActiveState=failed", "SubState=failed", "Result=oom-kill", "ExecMainCode=2", "ExecMainStatus=9"),
+			ended(is(true, false, 0, 0, "failed (failed), killed for lack of memory"), causeMemory), false,
+		},
+		"never ready": {
+			show("ActiveState=failed", "SubState=failed", "Result=timeout", "ExecMainCode=2", "ExecMainStatus=15"),
+			ended(is(true, false, 0, 0, "failed (failed), it was not ready in time"), causeLate), false,
+		},
+		"a command before the start failed": {
+			show("ActiveState=failed", "SubState=failed", "Result=exit-code"),
+			ended(is(true, false, 0, 0, "failed (failed), exit-code"), ""), false,
 		},
 		"failed too often": {
-			show("ActiveState=failed", "SubState=failed", "Result=exit-code", "ExecMainStatus=3", "NRestarts=5"),
-			ended(is(true, false, 0, 5, "failed (failed), exit-code, exit status 3")), false,
+			show("ActiveState=failed", "SubState=failed", "Result=exit-code", "ExecMainCode=1", "ExecMainStatus=3", "NRestarts=5"),
+			ended(is(true, false, 0, 5, "failed (failed), exit status 3"), ""), false,
 		},
 		"no such unit": {
 			show("LoadState=not-found", "ActiveState=inactive", "SubState=dead"),
-			sighting{ended: "not-found", ServiceState: ServiceState{Manager: "systemd", Detail: "not-found"}},
+			sighting{counts: true, ended: "not-found", ServiceState: ServiceState{Manager: "systemd", Detail: "not-found"}},
 			false,
 		},
-		"masked":  {show("LoadState=masked", "ActiveState=inactive", "SubState=dead"), ended(is(true, false, 0, 0, "inactive (dead)")), false},
+		"masked":  {show("LoadState=masked", "ActiveState=inactive", "SubState=dead"), ended(is(true, false, 0, 0, "inactive (dead)"), ""), false},
 		"nothing": {"", is(false, false, 0, 0, ""), false},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -201,10 +223,8 @@ const socketTable = `  sl  local_address rem_address   st tx_queue rx_queue tr t
 
 func TestParseSockets(t *testing.T) {
 	t.Parallel()
-	assert.Equal(t, []listener{{inode: "41234", uid: 1000}}, parseSockets([]byte(socketTable), 3000))
-	assert.Equal(t, []listener{{inode: "22222", uid: 0}}, parseSockets([]byte(socketTable), 22))
-	assert.Empty(t, parseSockets([]byte(socketTable), 0xBB))
-	assert.Empty(t, parseSockets(nil, 80))
+	assert.Equal(t, []listener{{inode: "41234", port: 3000, uid: 1000}, {inode: "22222", port: 22}}, parseSockets([]byte(socketTable)))
+	assert.Empty(t, parseSockets(nil))
 }
 
 func TestParseHistory(t *testing.T) {
@@ -219,29 +239,42 @@ func TestParseHistory(t *testing.T) {
 
 func TestWatch(t *testing.T) {
 	t.Parallel()
-	type look struct{ pid, restarts int }
+	at := func(pid, restarts int) sighting {
+		return sighting{restarts: restarts, ServiceState: ServiceState{PID: pid}}
+	}
+	counted := func(pid, restarts int) sighting {
+		seen := at(pid, restarts)
+		seen.counts = true
+		return seen
+	}
 	for name, c := range map[string]struct {
 		begun   watch
-		looks   []look
+		looks   []sighting
 		changes int
+		looping bool
 	}{
-		"always the same":                {watch{}, []look{{7, 0}, {7, 0}, {7, 0}}, 0},
-		"restarted often, but long ago":  {watch{}, []look{{7, 9}, {7, 9}}, 0},
-		"another process":                {watch{}, []look{{7, 0}, {8, 0}}, 1},
-		"another process, and counted":   {watch{}, []look{{7, 0}, {8, 1}}, 1},
-		"counted twice between two":      {watch{}, []look{{7, 0}, {9, 2}}, 2},
-		"gone for a moment":              {watch{}, []look{{7, 0}, {0, 0}, {8, 0}}, 1},
-		"its process is found late":      {watch{}, []look{{0, 0}, {7, 0}}, 0},
-		"another one than after Restart": {watch{begun: true, pid: 6}, []look{{7, 1}, {8, 2}}, 2},
-		"the manager counts anew":        {watch{begun: true, pid: 7, restarts: 5}, []look{{7, 0}, {7, 1}}, 1},
+		"always the same":                {watch{}, []sighting{counted(7, 0), counted(7, 0), counted(7, 0)}, 0, false},
+		"restarted often, but long ago":  {watch{}, []sighting{counted(7, 9), counted(7, 9)}, 0, false},
+		"somebody restarted it":          {watch{}, []sighting{counted(7, 0), counted(8, 0)}, 1, false},
+		"somebody restarts it":           {watch{}, []sighting{counted(7, 0), counted(8, 0), counted(9, 0)}, 2, true},
+		"its manager restarted it":       {watch{}, []sighting{counted(7, 0), counted(8, 1)}, 1, true},
+		"another one, and nobody counts": {watch{}, []sighting{at(7, 0), at(8, 0)}, 1, true},
+		"gone for a moment":              {watch{}, []sighting{at(7, 0), at(0, 0), at(8, 0)}, 1, true},
+		"starting again":                 {watch{}, []sighting{at(7, 0), {starting: true}, {starting: true}, at(8, 0)}, 1, true},
+		"still starting":                 {watch{}, []sighting{{starting: true}, at(7, 0)}, 0, false},
+		"its process is found late":      {watch{}, []sighting{at(0, 0), at(7, 0)}, 0, false},
+		"another one than after Restart": {memory{PID: 6}.watch(), []sighting{counted(7, 1)}, 1, true},
+		"the same as after Restart":      {memory{PID: 7, Restarts: 4}.watch(), []sighting{counted(7, 4)}, 0, false},
+		"it had ended after Restart":     {memory{Failing: true}.watch(), []sighting{at(7, 0)}, 0, true},
+		"the manager counts anew":        {watch{begun: true, pid: 7, restarts: 5}, []sighting{counted(7, 0), counted(7, 1)}, 1, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			for _, l := range c.looks {
-				c.begun.see(l.pid, l.restarts)
+			for _, seen := range c.looks {
+				c.begun.see(seen)
 			}
 			assert.Equal(t, c.changes, c.begun.changes)
-			assert.Equal(t, c.changes > 1, c.begun.looping())
+			assert.Equal(t, c.looping, c.begun.looping())
 		})
 	}
 }
@@ -262,7 +295,7 @@ func FuzzParsers(f *testing.F) {
 		for _, e := range parseHistory([]byte(output)) {
 			assert.NotEmpty(t, e.Release)
 		}
-		for _, s := range parseSockets([]byte(output), 3000) {
+		for _, s := range parseSockets([]byte(output)) {
 			assert.NotEmpty(t, s.inode)
 		}
 		changed(output, "app")

@@ -3,7 +3,6 @@ package host
 import (
 	"bufio"
 	"bytes"
-	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -17,36 +16,53 @@ import (
 // listener is a socket that waits for connections.
 type listener struct {
 	inode string
+	port  int
 	uid   int
 }
+
+// name is what a process that has the socket open calls it.
+func (l listener) name() string { return "socket:[" + l.inode + "]" }
 
 // listeners are those of a TCP port, on any address.
 func listeners(port int) []listener {
 	var found []listener
-	for _, table := range []string{"/proc/net/tcp", "/proc/net/tcp6"} {
-		content, err := os.ReadFile(table)
-		if err == nil {
-			found = append(found, parseSockets(content, port)...)
+	for _, table := range socketTables() {
+		for _, l := range parseSockets(table) {
+			if l.port == port {
+				found = append(found, l)
+			}
 		}
 	}
 	return found
 }
 
-// parseSockets reads a table as the kernel writes it:
+// socketTables are the kernel's tables of TCP sockets.
+func socketTables() [][]byte {
+	var tables [][]byte
+	for _, path := range []string{"/proc/net/tcp", "/proc/net/tcp6"} {
+		if content, err := os.ReadFile(path); err == nil {
+			tables = append(tables, content)
+		}
+	}
+	return tables
+}
+
+// parseSockets reads those that listen from a table as the kernel writes it:
 // sl local_address rem_address st queues timer retransmits uid timeout inode
-func parseSockets(table []byte, port int) []listener {
+func parseSockets(table []byte) []listener {
 	const listening = "0A"
-	suffix := fmt.Sprintf(":%04X", port)
 	var found []listener
 	lines := bufio.NewScanner(bytes.NewReader(table))
 	for lines.Scan() {
 		f := strings.Fields(lines.Text())
-		if len(f) < 10 || f[3] != listening || !strings.HasSuffix(f[1], suffix) {
+		if len(f) < 10 || f[3] != listening {
 			continue
 		}
+		_, hex, _ := strings.Cut(f[1], ":")
+		port, portErr := strconv.ParseUint(hex, 16, 16)
 		uid, err := strconv.Atoi(f[7])
-		if err == nil {
-			found = append(found, listener{inode: f[9], uid: uid})
+		if portErr == nil && err == nil {
+			found = append(found, listener{inode: f[9], port: int(port), uid: uid})
 		}
 	}
 	return found
@@ -57,7 +73,7 @@ func parseSockets(table []byte, port int) []listener {
 func holders(sockets []listener) []process {
 	wanted := map[string]bool{}
 	for _, s := range sockets {
-		wanted["socket:["+s.inode+"]"] = true
+		wanted[s.name()] = true
 	}
 	var found []process
 	for _, p := range processes() {
@@ -91,17 +107,8 @@ func (p process) path(name string) string {
 }
 
 func (p process) hasOpen(wanted map[string]bool) bool {
-	dir := p.path("fd")
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		return false
-	}
-	for _, e := range entries {
-		if target, err := os.Readlink(filepath.Join(dir, e.Name())); err == nil && wanted[target] {
-			return true
-		}
-	}
-	return false
+	names, _ := p.sockets()
+	return slices.ContainsFunc(names, func(name string) bool { return wanted[name] })
 }
 
 // places are the paths that tell where a process runs from, the surest first.
@@ -136,13 +143,12 @@ func (p process) parent() process {
 
 // started is when the process began, zero when it is not known.
 func (p process) started() time.Time {
-	const ticksPerSecond = 100
 	ticks, err := strconv.ParseInt(p.startTicks(), 10, 64)
 	var up unix.Timespec
 	if err != nil || unix.ClockGettime(unix.CLOCK_BOOTTIME, &up) != nil {
 		return time.Time{}
 	}
-	return time.Now().Add(time.Duration(ticks)*(time.Second/ticksPerSecond) - time.Duration(up.Nano()))
+	return time.Now().Add(time.Duration(ticks)*tick - time.Duration(up.Nano()))
 }
 
 // startTicks is when the process began, in the kernel's ticks since the boot;
@@ -155,6 +161,9 @@ func (p process) startTicks() string {
 	}
 	return f[startTime]
 }
+
+// tick is the unit of times in proc_pid_stat(5).
+const tick = time.Second / 100
 
 // stat are the fields of proc_pid_stat(5) from the state on: the name before
 // them may have blanks and brackets.

@@ -6,7 +6,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"time"
 )
 
 // proof is what could be seen of the process that answers.
@@ -37,7 +36,10 @@ func (c *checkup) provePort() (proof, error) {
 	port := c.question.port()
 	sockets := listeners(port)
 	found := holders(sockets)
-	if len(found) == 0 {
+	switch {
+	case len(found) == 0 && c.checked.Proven:
+		return proof{}, &Error{Kind: KindNoAnswer, Message: fmt.Sprintf("port %d is no longer held by pid %d, which answered", port, c.checked.PID)}
+	case len(found) == 0:
 		return proof{detail: unseen(port, sockets)}, nil
 	}
 	p, err := c.proveAny(found, fmt.Sprintf("port %d is held by", port))
@@ -108,12 +110,12 @@ func (c *checkup) releaseAt(path string, p process) string {
 }
 
 func (c *checkup) throughCurrent(p process) string {
-	const tick = 20 * time.Millisecond // a start is known no better
+	const fuzzy = 2 * tick // a start is known no better
 	start := p.started()
 	switch {
 	case start.IsZero():
 		return ""
-	case !start.Before(c.local.since().Add(-tick)):
+	case !start.Before(c.local.since().Add(-fuzzy)):
 		return c.id
 	case c.managed || c.service.Command != "":
 		return earlier

@@ -3,10 +3,12 @@ package host
 import (
 	"context"
 	"fmt"
+	"net"
 	"os"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -223,6 +225,40 @@ func TestProcessOfThisTest(t *testing.T) {
 	assert.Zero(t, gone.parent())
 	assert.Empty(t, gone.places())
 	assert.True(t, gone.started().IsZero())
+}
+
+func TestWhatAProcessListensOn(t *testing.T) {
+	t.Parallel()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer l.Close()
+	port := l.Addr().(*net.TCPAddr).Port
+	parent := process(os.Getppid())
+	for _, p := range []process{process(os.Getpid()), parent} {
+		ports, known := p.listensOn()
+		assert.True(t, ports[port], "%d of %v", port, ports)
+		assert.True(t, known || os.Geteuid() != 0)
+	}
+	ports, known := process(1 << 30).listensOn()
+	assert.Empty(t, ports)
+	assert.False(t, known)
+}
+
+func TestEffort(t *testing.T) {
+	t.Parallel()
+	pid := os.Getpid()
+	var nothing effort
+	_, busy := nothing.since(pid)
+	assert.False(t, busy)
+	wanted := process(pid).wanted()
+	idle := effort{last: reading{at: time.Now().Add(-time.Hour), wanted: wanted}}
+	words, busy := idle.since(pid)
+	assert.False(t, busy, words)
+	assert.Contains(t, words, "of the last 3600.")
+	// A second of work in the second before the last reading.
+	work := effort{first: reading{at: time.Now().Add(-2 * time.Second), wanted: wanted - time.Second}, last: reading{at: time.Now(), wanted: wanted}}
+	words, busy = work.since(pid)
+	assert.True(t, busy, words)
 }
 
 func TestIsOurs(t *testing.T) {

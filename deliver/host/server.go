@@ -39,7 +39,8 @@ type Server interface {
 	// unless over names the current one: the caller means to go back from it, or
 	// knows better.
 	Switch(ctx context.Context, id, over string) (Switched, error)
-	// Restart restarts the service; one that was not running is started.
+	// Restart restarts the service; one that was not running is started. One
+	// that does not stay up is left to Check, which tells why.
 	Restart(ctx context.Context, service Service) error
 	// Check waits until the app is healthy in release id, or says by its Kind why not.
 	Check(ctx context.Context, health Health, service Service, id string) (Checked, error)
@@ -115,6 +116,9 @@ type Health struct {
 	Interval time.Duration `json:"interval"`          // between two questions
 	Timeout  time.Duration `json:"timeout"`           // of one question
 	Deadline time.Duration `json:"deadline"`          // of the whole check
+	// AfterRestart is for the check of the Restart just before it: what the
+	// service has done since then counts, and not only from now on.
+	AfterRestart bool `json:"after_restart,omitempty"`
 }
 
 // Receipt is what Receive did.

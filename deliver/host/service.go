@@ -22,32 +22,72 @@ type manager interface {
 type sighting struct {
 	ServiceState
 	restarts int    // how often the manager started it anew by itself
+	counts   bool   // the manager tells restarts
 	ended    string // why it does not run, when the manager leaves it so
 	failing  string // why it does not run, when the manager is about to try again
+	starting bool   // the manager waits for it to be ready
+	cause    cause  // of its last end
 }
 
-// Restart restarts the service; one that was not running is started.
+// gone is why it does not run, empty while it does or is about to.
+func (s sighting) gone() string { return cmp.Or(s.ended, s.failing) }
+
+// cause is why a service ended, where its manager tells.
+type cause string
+
+// The causes that have a name of their own.
+const (
+	causeKilled cause = "killed" // by SIGKILL, whoever sent it
+	causeMemory cause = "memory"
+	causeLate   cause = "late" // it was not ready in the time that its unit gives it
+	causeDone   cause = "done" // it ended by itself, without an error
+)
+
+// Restart restarts the service; one that was not running is started. One that
+// does not stay up is left to Check, which tells why.
 func (l *Local) Restart(ctx context.Context, service Service) error {
 	done, err := l.step(ctx)
 	if err != nil {
 		return err
 	}
 	defer done()
+	l.forget()
 	if service.Command != "" {
 		return l.runRestart(ctx, service.Command)
 	}
-	m, _, err := l.findManager(ctx, service)
+	m, before, err := l.findManager(ctx, service)
 	if err != nil && !isRefusal(err) { // who may not look may still be allowed to restart
 		return err
 	}
 	if _, none := m.(noManager); none && service.Manager != managerNone {
 		return cmp.Or(err, noManagerKnows(service.Name))
 	}
-	if err := m.restart(ctx, service.Name); err != nil {
+	kills := oomKills()
+	err = m.restart(ctx, service.Name)
+	after, lookErr := lookSoon(ctx, m, service.Name)
+	if err != nil && (lookErr != nil || !didNotStay(err, before, after)) {
 		return err
 	}
-	l.remember(ctx, m, service.Name)
+	if lookErr == nil {
+		l.remember(service.Name, before, after, kills, err)
+	}
 	return nil
+}
+
+// didNotStay tells a restart that failed since the service did not come up,
+// which Check can name, from one that did not happen.
+func didNotStay(err error, before, after sighting) bool {
+	if isRefusal(err) || asError(err).Kind != KindService || !after.Known {
+		return false
+	}
+	return !after.Running || after.PID != before.PID
+}
+
+// lookSoon looks at a service within settleTime.
+func lookSoon(ctx context.Context, m manager, name string) (sighting, error) {
+	ctx, cancel := context.WithTimeout(ctx, settleTime)
+	defer cancel()
+	return m.look(ctx, name)
 }
 
 // The service managers by name.

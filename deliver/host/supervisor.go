@@ -127,6 +127,8 @@ func (s *sighting) take(state, line string) {
 	switch state {
 	case "RUNNING":
 		return
+	case "STARTING":
+		s.starting = true
 	case "BACKOFF":
 		s.failing = line
 	case "STOPPED", "EXITED", "FATAL", "UNKNOWN":

@@ -7,13 +7,16 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
 // systemd asks and tells the system's instance.
 type systemd struct{}
 
 // shownProperties are those that parseShow reads.
-const shownProperties = "LoadState,ActiveState,SubState,Result,MainPID,NRestarts,ExecMainStatus,NeedDaemonReload"
+const shownProperties = "LoadState,ActiveState,SubState,Result,MainPID,NRestarts,ExecMainCode,ExecMainStatus,NeedDaemonReload"
 
 func (s systemd) look(ctx context.Context, name string) (sighting, error) {
 	seen, _, err := s.show(ctx, name)
@@ -56,11 +59,17 @@ func (s systemd) restart(ctx context.Context, name string) error {
 		return nil
 	}
 	known := t.failed("restart "+unitName(name), output, err)
-	if reset := asError(resetErr); resetErr != nil && known.Hint == "" {
-		known.Hint = reset.Hint
+	if strings.Contains(output, "a timeout was exceeded") {
+		known.Kind, known.Hint = KindSlowStart, lateHint
+	}
+	if resetErr != nil && known.Hint == "" {
+		known.Hint = asError(resetErr).Hint
 	}
 	return withLog(ctx, name, known)
 }
+
+// lateHint is for a unit that was not ready in its own time.
+const lateHint = "raise TimeoutStartSec of its unit if it needs longer; does it tell systemd when it is ready?"
 
 // resetFailed lets a unit start that failed too often, which it would refuse.
 // Who may not do this may still be able to start it, if it did not.
@@ -102,15 +111,18 @@ func parseShow(output string) (seen sighting, reload bool) {
 	seen.Running = active == "active" || active == "reloading"
 	seen.PID, _ = strconv.Atoi(said["MainPID"])
 	seen.restarts, _ = strconv.Atoi(said["NRestarts"])
+	seen.counts = true
+	seen.starting = active == "activating" && sub != autoRestart
 	seen.Detail = fmt.Sprintf("%s (%s)", active, sub)
 	if !seen.Known {
 		seen.Detail = said["LoadState"]
 	}
-	if why := said["Result"]; why != "success" && why != "" {
-		seen.Detail += fmt.Sprintf(", %s, exit status %s", why, said["ExecMainStatus"])
+	how, why := ending(said["Result"], said["ExecMainCode"], said["ExecMainStatus"])
+	if how != "" && !seen.Running {
+		seen.Detail, seen.cause = seen.Detail+", "+how, why
 	}
 	switch {
-	case sub == "auto-restart":
+	case sub == autoRestart:
 		seen.failing = seen.Detail
 	case active == "failed" || active == "inactive":
 		seen.ended = seen.Detail
@@ -118,15 +130,42 @@ func parseShow(output string) (seen sighting, reload bool) {
 	return seen, said["NeedDaemonReload"] == "yes"
 }
 
+// autoRestart is the SubState of a unit that ended and is to be started again.
+const autoRestart = "auto-restart"
+
+// ending says how a unit's last process ended, and why where that has a name.
+func ending(result, code, status string) (how string, why cause) {
+	const exited, killed, dumped = "1", "2", "3" // CLD_EXITED and so on, as waitid(2) has them
+	switch n, _ := strconv.Atoi(status); {
+	case result == "oom-kill":
+		return "killed for lack of memory", causeMemory
+	case result == "timeout":
+		return "it was not ready in time", causeLate
+	case code == killed && n == int(unix.SIGKILL):
+		return "killed by SIGKILL", causeKilled
+	case code == killed:
+		return "killed by " + unix.SignalName(syscall.Signal(n)), ""
+	case code == dumped:
+		return unix.SignalName(syscall.Signal(n)) + ", core dumped", ""
+	case code == exited && n == 0 && result == "success":
+		return "exit status 0", causeDone
+	case code == exited:
+		return "exit status " + status, ""
+	case result != "success" && result != "":
+		return result, ""
+	}
+	return "", ""
+}
+
 // withLog adds the service's last words to err, where this user may read them.
 func withLog(ctx context.Context, name string, known *Error) *Error {
 	t, lookErr := findTool("journalctl", "")
-	if lookErr != nil || known.Hint != "" {
+	if lookErr != nil {
 		return known
 	}
 	output, runErr := t.run(ctx, t.path, "--unit="+unitName(name), "--lines=5", "--output=cat", "--no-pager", "--quiet")
 	if runErr == nil && strings.TrimSpace(output) != "" {
-		known.Hint = "its log ends: " + lastLines(output, 5)
+		known.Hint = strings.TrimPrefix(known.Hint+"; its log ends: "+lastLines(output, 5), "; ")
 	}
 	return known
 }
