@@ -49,6 +49,19 @@ unit: ## unit and contract tests of both modules, with the race detector
 e2e: ## the main job, from the push to the servers, with the embedded Jenkins and a real Hudson
 	lab/test e2e
 
+RUNS ?= 300
+.PHONY: zoo
+zoo: ## RUNS (300) good and bad releases under systemd, runit and supervisor; prints what deliver called each
+	lab/requirements --install test
+	cd deliver && ZOO_RUNS=$(RUNS) ZOO_POLLS=10 go test -count=1 -timeout 3h -v ./zoo
+
+DEPLOYS ?= 20
+REQUESTS ?= 100000
+.PHONY: soak
+soak: ## DEPLOYS (20) deliveries to 8 servers behind HAProxy, under at least REQUESTS (100000) requests each
+	lab/requirements --install demo
+	cd deliver && SOAK_SERVERS=8 SOAK_DEPLOYS=$(DEPLOYS) SOAK_REQUESTS=$(REQUESTS) go test -count=1 -timeout 3h -v ./soak
+
 .PHONY: lint
 lint: ## golangci-lint (with the rules of the import graph) and shellcheck
 	lab/requirements --install lint
