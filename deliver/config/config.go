@@ -32,6 +32,7 @@ type Config struct {
 
 	values []Value
 	notes  []string
+	digest string
 	others func(name string) Value
 }
 
@@ -112,6 +113,10 @@ func (c *Config) Need(names ...string) error {
 	}
 	return errors.Join(missing...)
 }
+
+// Digest tells one .deliver/config from another, also where only a function
+// of a file that it reads was changed. It is empty for a project without one.
+func (c *Config) Digest() string { return c.digest }
 
 // Ref is the one of REVISION, TAG, BRANCH and REFSPEC that says what to build:
 // the one that was given most strongly, and of those the first. A REVISION in

@@ -11,6 +11,7 @@ import (
 type readback struct {
 	variables map[string][]string
 	functions []string
+	code      string           // what all functions do, as bash writes it
 	lines     map[string]place // where a name was last assigned
 	snapshot  string           // bash that makes another bash be like the one that told this
 	failed    *failure
@@ -55,6 +56,8 @@ func (r *readback) take(f *fields) error {
 		r.variables[name] = f.list()
 	case "function":
 		r.functions = append(r.functions, f.next())
+	case "code":
+		r.code = f.next()
 	case "line":
 		name := f.next()
 		r.lines[name] = f.place()

@@ -2,6 +2,8 @@ package config
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"os"
@@ -198,9 +200,21 @@ func (r *resolver) config() (*Config, error) {
 	if err := errors.Join(wrong...); err != nil {
 		return nil, err
 	}
-	c.Script = newScript(r, c)
+	c.Script, c.digest = newScript(r, c), r.digest()
 	c.notes = append(c.notes, r.notes(c)...)
 	return c, nil
+}
+
+// digest is of the project's config and of the functions that it came to.
+func (r *resolver) digest() string {
+	if r.file == nil {
+		return ""
+	}
+	sum := sha256.New()
+	sum.Write(r.file.text)
+	sum.Write([]byte{0})
+	sum.Write([]byte(r.told.code))
+	return "sha256:" + hex.EncodeToString(sum.Sum(nil))
 }
 
 // apply puts the value into its field.

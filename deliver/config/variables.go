@@ -27,17 +27,24 @@ type Variable struct {
 	otherwise string // what to do where none of the choices will do
 }
 
+// Groups of variables that say what is built, and for whom. What is delivered
+// is in the release's record.
+const (
+	GroupBuild  = "the build"
+	GroupOthers = "set by others"
+)
+
 // Variables is every setting there is, in the order in which they are shown.
 func Variables() []Variable {
 	return slices.Concat(
 		inGroup("what and where", whatAndWhere()),
-		inGroup("the build", theBuild()),
+		inGroup(GroupBuild, theBuild()),
 		inGroup("the rollout", theRollout()),
 		inGroup("the service", theService()),
 		inGroup("health", health()),
 		inGroup("keeping", keeping()),
 		inGroup("connections and time", connections()),
-		inGroup("set by others", setByOthers()),
+		inGroup(GroupOthers, setByOthers()),
 	)
 }
 

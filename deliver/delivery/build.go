@@ -24,6 +24,7 @@ type Build struct {
 	Record release.Record
 	Size   int64    // compressed; 0: it is not
 	Arches []string // of the programs in it, as GOARCH has them; empty: there are none
+	Hooks  []string // of .deliver/hooks, for servers to run
 	file   *os.File
 }
 

@@ -57,6 +57,13 @@ type Delivery struct {
 	// it does for this release comes before what the next delivery does. It may be nil.
 	Ended func(context.Context, rollout.Outcome)
 
+	// Confirm is asked of each server that was looked at, or could not be, and
+	// again when this run has the lease of all; its error refuses the whole run
+	// before anything is changed. nil: whatever is found is good.
+	Confirm func(host string, found plan.State) error
+	// Begin is called once, when everything is confirmed under the lease; nil: nothing is.
+	Begin func(context.Context) error
+
 	Relist func(context.Context) ([]inventory.Host, error)
 	Listen func(rollout.Event)
 }

@@ -33,6 +33,7 @@ type visit struct {
 	fit      bool // the release can go there
 	claimed  bool // this run has the lease
 	claim    host.Claimed
+	claims   int64      // leases that this run was granted
 	over     string     // what may be replaced whatever the order of builds says
 	state    host.State // before anything was changed
 	previous string     // the release to go back to

@@ -7,6 +7,7 @@ import (
 	"debug/elf"
 	"errors"
 	"io"
+	"path"
 	"slices"
 
 	"github.com/klauspost/compress/gzip"
@@ -50,8 +51,12 @@ var machines = map[elf.Machine]string{
 	elf.EM_PPC64:   "ppc64le",
 }
 
-// note remembers for which architecture an entry is, if it is a program.
+// note remembers an entry that is a hook, and for which architecture one is
+// that is a program.
 func (b *Build) note(header *tar.Header, content io.Reader) {
+	if dir, name := path.Split(path.Clean(header.Name)); dir == ".deliver/hooks/" && header.Typeflag != tar.TypeDir {
+		b.Hooks = append(b.Hooks, name)
+	}
 	const upToMachine = 20
 	var head [upToMachine]byte
 	if header.Typeflag != tar.TypeReg || header.Mode&0o111 == 0 || header.Size < upToMachine {

@@ -22,6 +22,7 @@ type Hooks struct {
 // HookCall is one call of a hook.
 type HookCall struct {
 	Name string
+	Host string // that it is for, as HOSTS names it; empty: for the run
 	Args []string
 	Env  map[string]string
 	Line func(string) // gets each line that the hook prints
@@ -97,7 +98,7 @@ func (f *fleet) balance(ctx context.Context, name string, v *visit, tell *rollou
 	if !f.Hooks.has(name) {
 		return nil
 	}
-	return f.callHook(ctx, HookCall{Name: name, Args: []string{v.name}, Env: f.environment(v.name, v.previous)}, tell)
+	return f.callHook(ctx, HookCall{Name: name, Host: v.key, Args: []string{v.name}, Env: f.environment(v.name, v.previous)}, tell)
 }
 
 func (f *fleet) callHook(ctx context.Context, call HookCall, tell *rollout.Teller) error {

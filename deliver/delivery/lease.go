@@ -39,7 +39,7 @@ func (f *fleet) claim() rollout.Step {
 			for {
 				held := f.claimAll(ctx)
 				if held == nil {
-					return nil
+					return f.confirmAll()
 				}
 				if err := l.stand(ctx, *held); err != nil {
 					return err
@@ -107,6 +107,7 @@ func (f *fleet) claimOne(ctx context.Context, v *visit) (*holder, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	v.claimed, v.claim = true, claimed
+	v.claims++
 	return nil, nil
 }
 

@@ -18,11 +18,11 @@ func (f *fleet) preflight() rollout.Phase {
 }
 
 func (f *fleet) connect(ctx context.Context, h inventory.Host, _ *rollout.Teller) error {
+	v := f.visit(h)
 	server, err := f.Open(ctx, h)
 	if err != nil {
-		return err
+		return f.lost(v, err)
 	}
-	v := f.visit(h)
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	v.server = server
@@ -32,7 +32,7 @@ func (f *fleet) connect(ctx context.Context, h inventory.Host, _ *rollout.Teller
 func (f *fleet) look(ctx context.Context, v *visit, tell *rollout.Teller) error {
 	state, err := v.server.Look(ctx, f.App.Service)
 	if err != nil {
-		return err
+		return f.lost(v, err)
 	}
 	f.mu.Lock()
 	v.state = state
@@ -44,11 +44,13 @@ func (f *fleet) look(ctx context.Context, v *visit, tell *rollout.Teller) error 
 		v.say(tell, "runs %s", state.Current)
 	}
 	v.setFit(f, false)
-	if err := cmp.Or(f.mayReplace(ctx, v), f.suits(v)); err != nil {
+	unfit := cmp.Or(f.mayReplace(ctx, v), f.suits(v))
+	v.settled = unfit == nil && f.isSettled(ctx, v)
+	if err := cmp.Or(f.confirm(v, f.found(v)), unfit); err != nil {
 		return err
 	}
 	v.setFit(f, true)
-	if v.settled = f.isSettled(ctx, v); v.settled {
+	if v.settled {
 		v.say(tell, "and is healthy: nothing is to be done here")
 	}
 	return nil

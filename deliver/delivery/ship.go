@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"deliver/rollout"
 )
@@ -12,7 +13,7 @@ import (
 func (f *fleet) ship() rollout.Phase {
 	return rollout.Phase{
 		Name:   "ship",
-		Before: append([]rollout.Step{f.claim()}, f.once(before("ship")...)...),
+		Before: slices.Concat([]rollout.Step{f.claim()}, f.begin(), f.once(before("ship")...)),
 		Steps:  []rollout.Step{f.step("lease", f.hold), f.step("receive", f.receive)},
 		After:  f.once(after("ship")...),
 	}

@@ -8,9 +8,12 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
+
+	"deliver/plan"
 )
 
 // Source says where the tar of a build comes from.
@@ -114,6 +117,30 @@ func (s Source) Ancestry(ctx context.Context, commit, than string) Ancestry {
 func (s Source) isAncestor(ctx context.Context, older, newer string) bool {
 	_, err := s.git(ctx, "merge-base", "--is-ancestor", "--end-of-options", older, newer)
 	return err == nil
+}
+
+// mostCommits is how many commits of a change are listed.
+const mostCommits = 20
+
+// Changes are the commits between two, as far as the checkout knows both.
+func (s Source) Changes(ctx context.Context, from, to string) (plan.Change, bool) {
+	change := plan.Change{Back: s.isAncestor(ctx, to, from)}
+	if change.Back {
+		from, to = to, from
+	}
+	span := from + ".." + to
+	count, err := s.git(ctx, "rev-list", "--count", "--end-of-options", span)
+	if err != nil {
+		return change, false
+	}
+	lines, err := s.git(ctx, "log", "--format=%h %s", fmt.Sprintf("--max-count=%d", mostCommits), "--end-of-options", span)
+	if err != nil || lines == "" {
+		return change, false
+	}
+	change.Commits = strings.Split(lines, "\n")
+	total, err := strconv.Atoi(count)
+	change.More = total - len(change.Commits)
+	return change, err == nil
 }
 
 func (s Source) git(ctx context.Context, args ...string) (string, error) {

@@ -8,14 +8,17 @@ import (
 	"deliver/release"
 )
 
-// Dry is a Server on which nothing happens. Look is passed on to the server
-// behind it; everything else reports success and does nothing: the build is
-// not read, a switch has the predecessor that Look last saw, hooks have no
-// output, and nothing was pruned.
+// Dry is a Server on which nothing happens. What looks is passed on to the
+// server behind it: Look, History, and Check as long as nothing was to be
+// changed. A claim is granted where the lease is free, and takes nothing.
+// Everything else reports success and does nothing: the build is not read, a
+// switch has the predecessor that Look last saw, hooks have no output, and
+// nothing was pruned.
 type Dry struct {
 	server  Server
 	mu      sync.Mutex
 	current string
+	changed bool // it would be by now
 }
 
 var _ Server = (*Dry)(nil)
@@ -39,17 +42,33 @@ func (d *Dry) Receive(context.Context, release.Record, io.Reader, func(int64)) (
 
 // Switch reports the current release that Look saw, and leaves it.
 func (d *Dry) Switch(context.Context, string, string) (Switched, error) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return Switched{Previous: d.current}, nil
+	return Switched{Previous: d.change()}, nil
 }
 
 // Restart restarts nothing.
-func (d *Dry) Restart(context.Context, Service) error { return nil }
+func (d *Dry) Restart(context.Context, Service) error {
+	d.change()
+	return nil
+}
 
-// Check asks nothing.
-func (d *Dry) Check(context.Context, Health, Service, string) (Checked, error) {
-	return Checked{Detail: "not asked"}, nil
+// change says what runs, from which on the answers of the server are not those
+// that a delivery would get.
+func (d *Dry) change() (current string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.changed = true
+	return d.current
+}
+
+// Check asks the app that runs, and nothing once another one would run.
+func (d *Dry) Check(ctx context.Context, health Health, service Service, id string) (Checked, error) {
+	d.mu.Lock()
+	changed := d.changed
+	d.mu.Unlock()
+	if changed {
+		return Checked{Detail: "not asked"}, nil
+	}
+	return d.server.Check(ctx, health, service, id)
 }
 
 // Hook runs nothing.
@@ -68,11 +87,22 @@ func (d *Dry) History(ctx context.Context, limit int) ([]Entry, error) {
 	return d.server.History(ctx, limit)
 }
 
-// Claim takes nothing and is granted.
-func (d *Dry) Claim(_ context.Context, claim Claim) (Claimed, error) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return Claimed{Granted: true, Lease: Lease{Run: claim.Run, By: claim.By, Left: claim.TTL}, Current: d.current}, nil
+// Claim looks who has the lease. Who would get it is told so, with the token
+// that it would have, and does not have it.
+func (d *Dry) Claim(ctx context.Context, claim Claim) (Claimed, error) {
+	if claim.Renew {
+		return Claimed{Granted: true}, nil
+	}
+	state, err := d.server.Look(ctx, Service{Manager: managerNone})
+	if err != nil {
+		return Claimed{}, err
+	}
+	claimed := Claimed{Lease: state.Lease, Current: state.Current, Pin: state.Pin}
+	if state.Lease.Held() && state.Lease.Run != claim.Run && state.Lease.Token != claim.Over {
+		return claimed, nil
+	}
+	claimed.Granted, claimed.Lease = true, Lease{Token: state.Lease.Token + 1, Run: claim.Run, By: claim.By, Left: claim.TTL}
+	return claimed, nil
 }
 
 // Release gives nothing back.

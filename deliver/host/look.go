@@ -63,6 +63,7 @@ func (l *Local) lookService(ctx context.Context, service Service) ServiceState {
 	if err != nil {
 		return ServiceState{Manager: service.Manager, Known: seen.Known, Detail: err.Error()}
 	}
+	seen.Restart = service.restartCommands(seen)
 	return seen.ServiceState
 }
 

@@ -19,7 +19,8 @@ type openrc struct{}
 const openrcState = "/run/openrc"
 
 func (o openrc) look(ctx context.Context, name string) (sighting, error) {
-	seen, _, err := o.see(ctx, name)
+	seen, stale, err := o.see(ctx, name)
+	seen.stale = stale
 	return seen, err
 }
 

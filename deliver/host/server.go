@@ -97,6 +97,9 @@ type ServiceState struct {
 	Running bool   `json:"running"`
 	PID     int    `json:"pid,omitempty"`
 	Detail  string `json:"detail,omitempty"` // the manager's own words
+	// Restart is the commands that a restart runs here, as far as they can be
+	// known beforehand.
+	Restart []string `json:"restart,omitempty"`
 }
 
 // Service says how an app is restarted.

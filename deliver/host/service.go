@@ -27,6 +27,8 @@ type sighting struct {
 	failing  string // why it does not run, when the manager is about to try again
 	starting bool   // the manager waits for it to be ready
 	cause    cause  // of its last end
+	reload   bool   // its file was changed, and systemd is to read it first
+	stale    bool   // OpenRC is to forget a process first that is gone
 }
 
 // gone is why it does not run, empty while it does or is about to.

@@ -33,6 +33,7 @@ func (s systemd) show(ctx context.Context, name string) (seen sighting, reload b
 		return sighting{}, false, t.failed("ask systemd for "+name, output, err)
 	}
 	seen, reload = parseShow(output)
+	seen.reload = reload
 	return seen, reload, nil
 }
 

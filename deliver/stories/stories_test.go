@@ -18,6 +18,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/stretchr/testify/require"
 
+	"deliver/plan"
 	"deliver/sshdtest"
 	"deliver/store/storetest"
 )
@@ -80,12 +81,13 @@ func (s *story) run(t *testing.T, file string) {
 			"down":    func(_ *testscript.TestScript, _ bool, args []string) { s.fleet.Server(t, args[0]).Stop() },
 			"waitfor": waitFor,
 			"hostkey": s.hostKey,
+			"planned": s.planned,
 		},
 	})
 }
 
-// makeRelease is: release ID [good|bad|unsafe|big]. It writes ID.tar. A bad
-// one has a server that ends at once.
+// makeRelease is: release ID [good|bad|unsafe|big|hooks]. It writes ID.tar. A bad
+// one has a server that ends at once; hooks write down that they ran.
 func makeRelease(ts *testscript.TestScript, _ bool, args []string) {
 	kind := "good"
 	if len(args) > 1 {
@@ -109,6 +111,10 @@ func makeRelease(ts *testscript.TestScript, _ bool, args []string) {
 	switch kind {
 	case "unsafe":
 		put("../x", "out of here")
+	case "hooks":
+		for _, name := range []string{"pre-switch", "post-restart"} {
+			put(".deliver/hooks/"+name, "#!/bin/sh\necho hook .deliver/hooks/"+name+" >>../../log\n")
+		}
 	case "big":
 		noise := make([]byte, 48<<20)
 		_, _ = rand.Read(noise)
@@ -135,6 +141,39 @@ func (s *story) live(ts *testscript.TestScript, _ bool, args []string) {
 			ts.Fatalf("%s runs %s, not %s", server.Name, current, args[0])
 		}
 	}
+}
+
+// planned is: planned FILE. It asserts that the log of what was run on
+// each server has just what the plan in the file says of it.
+func (s *story) planned(ts *testscript.TestScript, _ bool, args []string) {
+	f, err := os.Open(ts.MkAbs(args[0]))
+	ts.Check(err)
+	defer f.Close()
+	doc, err := plan.Read(f)
+	ts.Check(err)
+	for _, server := range s.fleet.Servers {
+		name := server.Name
+		h, ok := doc.Host(name)
+		log, err := os.ReadFile(server.Path("app", "log"))
+		ts.Check(err)
+		if ran := strings.Split(strings.TrimSpace(string(log)), "\n"); !ok || !slices.Equal(loggedBy(h), ran) {
+			ts.Fatalf("%s ran %q, and the plan says %q", name, ran, loggedBy(h))
+		}
+	}
+}
+
+// loggedBy are the lines that what is done to a host leaves in its log.
+func loggedBy(h plan.Host) []string {
+	var lines []string
+	for _, do := range h.Does {
+		switch do.What {
+		case "hook":
+			lines = append(lines, "hook "+do.With)
+		case "restart", "health":
+			lines = append(lines, do.What)
+		}
+	}
+	return lines
 }
 
 // exits is: exits CODE COMMAND ARG...

@@ -16,6 +16,8 @@ import (
 func commands(e *environment) []*cli.Command {
 	return []*cli.Command{
 		pushCommand(e),
+		planCommand(e),
+		applyCommand(e),
 		statusCommand(e),
 		rollbackCommand(e),
 		unpinCommand(e),

@@ -146,7 +146,7 @@ func (c *completion) values(flag string) []candidate {
 	v, isSetting := setBy(f)
 	project := c.outline()
 	switch {
-	case !isSetting && flag == "to" && c.command.Name == "install":
+	case !isSetting && flag == "to" && c.command.Name == "install", flag == "output", flag == "o":
 		return files
 	case !isSetting && (flag == "to" || flag == "release"):
 		return plainWords(project.releases())

@@ -44,16 +44,22 @@ type course struct {
 	config   *config.Config
 	delivery *delivery.Delivery
 	store    *store.Store // nil: there is none
-	show     *display
+	show     *display     // nil: nothing is delivered yet
 }
 
 // course finds out whatever can be wrong before a server is asked.
 func (e *environment) course(ctx context.Context, c *config.Config, action string) (*course, error) {
-	d, err := e.delivery(c, action)
+	way, err := e.sketch(ctx, c, action)
 	if err != nil {
 		return nil, err
 	}
-	show, err := e.display(c, action)
+	way.show, err = e.display(c, action)
+	return way, err
+}
+
+// sketch is a course that is only thought of.
+func (e *environment) sketch(ctx context.Context, c *config.Config, action string) (*course, error) {
+	d, err := e.delivery(c, action)
 	if err != nil {
 		return nil, err
 	}
@@ -61,7 +67,7 @@ func (e *environment) course(ctx context.Context, c *config.Config, action strin
 	if err != nil {
 		return nil, err
 	}
-	return &course{environment: e, config: c, delivery: d, store: st, show: show}, nil
+	return &course{environment: e, config: c, delivery: d, store: st}, nil
 }
 
 // run takes the release to the fleet, and makes it what new servers install

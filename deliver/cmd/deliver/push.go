@@ -35,17 +35,26 @@ func (e *environment) push(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	b, err := e.build(ctx, c, delivery.Make)
+	b, err := course.forward(ctx)
 	if err != nil {
 		return err
 	}
 	defer b.Close()
-	course.delivery.Record = b.Record
-	course.delivery.Package = func(context.Context) (*delivery.Build, error) { return b, nil }
 	if course.store != nil {
 		if _, err := e.publish(ctx, course.store, b); err != nil {
 			return err
 		}
 	}
 	return course.run(ctx)
+}
+
+// forward makes the build that is asked for the one to deliver.
+func (c *course) forward(ctx context.Context) (*delivery.Build, error) {
+	b, err := c.build(ctx, c.config, delivery.Make)
+	if err != nil {
+		return nil, err
+	}
+	c.delivery.Record = b.Record
+	c.delivery.Package = func(context.Context) (*delivery.Build, error) { return b, nil }
+	return b, nil
 }

@@ -36,18 +36,26 @@ func (e *environment) rollback(ctx context.Context, to string) error {
 	if err != nil {
 		return err
 	}
-	seen := look(ctx, c, false)
-	rec, err := earlier(ctx, seen, course.store, to)
+	if err := course.back(ctx, to); err != nil {
+		return err
+	}
+	return course.run(ctx)
+}
+
+// back makes an earlier release the one to deliver.
+func (c *course) back(ctx context.Context, to string) error {
+	seen := look(ctx, c.config, false)
+	rec, err := earlier(ctx, seen, c.store, to)
 	if err != nil {
 		return err
 	}
-	course.delivery.Record, course.delivery.From = rec, delivery.RolledFrom(states(seen), rec.ID)
+	c.delivery.Record, c.delivery.From = rec, delivery.RolledFrom(states(seen), rec.ID)
 	// Who goes back wants to be back: the release is known, and time matters.
-	course.delivery.Order.Canary, course.delivery.Order.Pause = 0, 0
-	if course.store != nil {
-		course.delivery.Package = func(ctx context.Context) (*delivery.Build, error) { return fetch(ctx, course.store, rec.ID) }
+	c.delivery.Order.Canary, c.delivery.Order.Pause = 0, 0
+	if c.store != nil {
+		c.delivery.Package = func(ctx context.Context) (*delivery.Build, error) { return fetch(ctx, c.store, rec.ID) }
 	}
-	return course.run(ctx)
+	return nil
 }
 
 // earlier is the record of the release to go back to.

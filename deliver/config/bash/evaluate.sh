@@ -90,6 +90,7 @@ set +ET
 __deliver_options=$(set +o)
 set +euxfvC
 __deliver_dump
+__deliver_emit code "$(declare -f)"
 __deliver_snapshot "$__deliver_options" >&"$__deliver_fd"
 __deliver_emit end
 exit 0
