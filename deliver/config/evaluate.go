@@ -11,6 +11,8 @@ import (
 	"regexp"
 	"strings"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // evaluation is the evaluating of one file by bash.
@@ -166,17 +168,14 @@ var nameForm = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 
 func isName(s string) bool { return nameForm.MatchString(s) }
 
-// unlinkedFile is a file that nobody else can open and that is gone with its
-// last user: what a config sets may be secret.
+// unlinkedFile is a file in memory that nobody else can open and that is gone
+// with its last user, however that ends: what a config sets may be secret.
 func unlinkedFile() (*os.File, error) {
-	f, err := os.CreateTemp("", "deliver-")
+	fd, err := unix.MemfdCreate("deliver", unix.MFD_CLOEXEC)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("make a file in memory: %w", err)
 	}
-	if err := os.Remove(f.Name()); err != nil {
-		return nil, errors.Join(err, f.Close())
-	}
-	return f, nil
+	return os.NewFile(uintptr(fd), "deliver"), nil
 }
 
 func readAll(f *os.File) (readback, error) {

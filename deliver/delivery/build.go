@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 
 	"github.com/klauspost/compress/zstd"
+	"golang.org/x/sys/unix"
 
 	"deliver/release"
 )
@@ -111,8 +112,12 @@ func spool(ctx context.Context, raw io.Reader, form form) (*Build, error) {
 	return b, nil
 }
 
-// anonymous makes a temporary file that nobody needs to remove.
+// anonymous makes a temporary file that nobody needs to remove. Where the file
+// system can make it so, it never has a name: one that is killed leaves nothing.
 func anonymous() (*os.File, error) {
+	if fd, err := unix.Open(os.TempDir(), unix.O_TMPFILE|unix.O_RDWR|unix.O_CLOEXEC, 0o600); err == nil {
+		return os.NewFile(uintptr(fd), "build"), nil
+	}
 	file, err := os.CreateTemp("", "deliver-build-")
 	if err != nil {
 		return nil, fmt.Errorf("make a temporary file: %w; set TMPDIR to a directory with space", err)
