@@ -62,6 +62,11 @@ soak: ## DEPLOYS (20) deliveries to 8 servers behind HAProxy, under at least REQ
 	lab/requirements --install demo
 	cd deliver && SOAK_SERVERS=8 SOAK_DEPLOYS=$(DEPLOYS) SOAK_REQUESTS=$(REQUESTS) go test -count=1 -timeout 3h -v ./soak
 
+.PHONY: faults
+faults: ## the table of docs/reliability.md, with deliver killed at every event and not at a sample
+	lab/requirements --install test
+	cd deliver && FAULTS=all $(TESTENV) go test -count=1 -timeout 30m -run TestFaults ./faults
+
 .PHONY: lint
 lint: ## golangci-lint (with the rules of the import graph) and shellcheck
 	lab/requirements --install lint

@@ -12,10 +12,9 @@ import (
 func (f fault) at(rows ...row) []row {
 	for i, r := range rows {
 		f := f
-		f.point = r.name
-		rows[i].name = ""
+		f.point = r.codes
+		rows[i].codes = ""
 		rows[i].test = f.happen
-		rows[i].fault = r.fault
 	}
 	return rows
 }
@@ -40,9 +39,9 @@ func notThere() []row {
 		mend:   func(t *testing.T, s *site, _ *machinetest.Machine) { s.Trust(t) },
 	}
 	return append(append(
-		down.at(row{"sshd is down", setAside, 1, "[h2] set aside: connect: h2: connect (10.77.0.3:22): connection refused", nil, before, ""}),
-		allowed.at(row{"sshd is down, MAX_UNREACHABLE=1", "the others are delivered to", 3, "DASHBOARD DELIVERED, BUT FOR 1 HOST!", nil, before, ""})...),
-		stranger.at(row{"another host key than in known_hosts", setAside, 1, "[h2] set aside: connect: h2: the host key changed", nil, before, ""})...)
+		down.at(row{"sshd is down", setAside, 1, "[h2] set aside: connect: h2: connect (10.77.0.3:22): connection refused", nil, before}),
+		allowed.at(row{"sshd is down, MAX_UNREACHABLE=1", "the others are delivered to", 3, "DASHBOARD DELIVERED, BUT FOR 1 HOST!", nil, before})...),
+		stranger.at(row{"another host key than in known_hosts", setAside, 1, "[h2] set aside: connect: h2: the host key changed", nil, before})...)
 }
 
 func poweredOff() []row {
@@ -50,13 +49,13 @@ func poweredOff() []row {
 		strike: func(_ *testing.T, _ *site, m *machinetest.Machine) { m.Off() },
 		mend:   func(t *testing.T, _ *site, m *machinetest.Machine) { m.Boot(t) },
 	}.at(
-		row{"off before the run", setAside, 1, "[h2] set aside: connect: h2: connect (10.77.0.3:22): no answer within 3s", nil, before, ""},
-		row{"off in preflight", setAside, 1, "[h2] set aside: look: ", nil, looking, ""},
-		row{"off while it receives", setAside, 1, "[h2] set aside: receive: ", nil, receiving, ""},
-		row{"off before its switch", "all others are put back", 5, "[h2] rolled back: switch: ", nil, preSwitch, ""},
-		row{"off between switch and restart", leftAlone, 1, "[h2] ROLLBACK FAILED: switch: h2: connect (10.77.0.3:22): no answer within 3s", nil, postSwitch, ""},
-		row{"off between restart and health", leftAlone, 1, "[h2] ROLLBACK FAILED: switch: h2: connect (10.77.0.3:22): no answer within 3s", nil, restarted, ""},
-		row{"off during health", leftAlone, 1, "[h2] ROLLBACK FAILED: switch: h2: connect (10.77.0.3:22): no answer within 3s", nil, asked, ""},
+		row{"off before the run", setAside, 1, "[h2] set aside: connect: h2: connect (10.77.0.3:22): no answer within 3s", nil, before},
+		row{"off in preflight", setAside, 1, "[h2] set aside: look: ", nil, looking},
+		row{"off while it receives", setAside, 1, "[h2] set aside: receive: ", nil, receiving},
+		row{"off before its switch", "all others are put back", 5, "[h2] rolled back: switch: ", nil, preSwitch},
+		row{"off between switch and restart", leftAlone, 1, "[h2] ROLLBACK FAILED: switch: h2: connect (10.77.0.3:22): no answer within 3s", nil, postSwitch},
+		row{"off between restart and health", leftAlone, 1, "[h2] ROLLBACK FAILED: switch: h2: connect (10.77.0.3:22): no answer within 3s", nil, restarted},
+		row{"off during health", leftAlone, 1, "[h2] ROLLBACK FAILED: switch: h2: connect (10.77.0.3:22): no answer within 3s", nil, asked},
 	)
 }
 
@@ -65,11 +64,11 @@ func rebooted() []row {
 		m.Off()
 		m.Boot(t)
 	}}.at(
-		row{"rebooted while it receives", setAside, 1, "[h2] set aside: receive: ", nil, receiving, ""},
-		row{"rebooted before its switch", allBack, 5, "[h2] rolled back: switch: ", nil, preSwitch, ""},
-		row{"rebooted between switch and restart", allBack, 5, "[h2] rolled back: switch: ", nil, postSwitch, ""},
-		row{"rebooted between restart and health", allBack, 5, "[h2] rolled back: restart: ", nil, restarted, ""},
-		row{"rebooted during health", allBack, 5, "[h2] rolled back: health: ", nil, asked, ""},
+		row{"rebooted while it receives", setAside, 1, "[h2] set aside: receive: ", nil, receiving},
+		row{"rebooted before its switch", allBack, 5, "[h2] rolled back: switch: ", nil, preSwitch},
+		row{"rebooted between switch and restart", allBack, 5, "[h2] rolled back: switch: ", nil, postSwitch},
+		row{"rebooted between restart and health", allBack, 5, "[h2] rolled back: restart: ", nil, restarted},
+		row{"rebooted during health", allBack, 5, "[h2] rolled back: health: ", nil, asked},
 	)
 }
 
@@ -78,11 +77,11 @@ func frozen() []row {
 		strike: func(_ *testing.T, _ *site, m *machinetest.Machine) { m.Freeze() },
 		mend:   func(_ *testing.T, _ *site, m *machinetest.Machine) { m.Thaw() },
 	}.at(
-		row{"sshd and sessions stopped (SIGSTOP) before the run", setAside, 1, "[h2] set aside: connect: h2: shake hands (10.77.0.3:22): no answer within 3s", nil, before, ""},
-		row{"stopped while it receives", setAside, 1, "[h2] set aside: receive: ", nil, receiving, ""},
-		row{"stopped before its switch", "all others are put back", 5, "[h2] rolled back: switch: ", nil, preSwitch, ""},
-		row{"stopped between switch and restart", leftAlone, 1, "[h2] ROLLBACK FAILED: switch: h2: shake hands (10.77.0.3:22): no answer within 3s", nil, postSwitch, ""},
-		row{"stopped during health", leftAlone, 1, "[h2] ROLLBACK FAILED: switch: h2: shake hands (10.77.0.3:22): no answer within 3s", nil, asked, ""},
+		row{"sshd and sessions stopped (SIGSTOP) before the run", setAside, 1, "[h2] set aside: connect: h2: shake hands (10.77.0.3:22): no answer within 3s", nil, before},
+		row{"stopped while it receives", setAside, 1, "[h2] set aside: receive: ", nil, receiving},
+		row{"stopped before its switch", "all others are put back", 5, "[h2] rolled back: switch: ", nil, preSwitch},
+		row{"stopped between switch and restart", leftAlone, 1, "[h2] ROLLBACK FAILED: switch: h2: shake hands (10.77.0.3:22): no answer within 3s", nil, postSwitch},
+		row{"stopped during health", leftAlone, 1, "[h2] ROLLBACK FAILED: switch: h2: shake hands (10.77.0.3:22): no answer within 3s", nil, asked},
 	)
 }
 
@@ -91,12 +90,12 @@ func cutOff() []row {
 		strike: func(t *testing.T, _ *site, m *machinetest.Machine) { m.Cut(t) },
 		mend:   func(t *testing.T, _ *site, m *machinetest.Machine) { m.Mend(t) },
 	}.at(
-		row{"network cut in preflight, packets dropped", setAside, 1, "[h2] set aside: ", nil, looking, ""},
-		row{"cut while it receives", setAside, 1, "[h2] set aside: receive: ", nil, receiving, ""},
-		row{"cut before its switch", "all others are put back", 5, "[h2] rolled back: switch: ", nil, preSwitch, ""},
-		row{"cut between switch and restart", leftAlone, 1, "[h2] ROLLBACK FAILED: switch: h2: connect (10.77.0.3:22): no answer within 3s", nil, postSwitch, ""},
-		row{"cut between restart and health", leftAlone, 1, "[h2] ROLLBACK FAILED: switch: h2: connect (10.77.0.3:22): no answer within 3s", nil, restarted, ""},
-		row{"cut during health", leftAlone, 1, "[h2] ROLLBACK FAILED: switch: h2: connect (10.77.0.3:22): no answer within 3s", nil, asked, ""},
+		row{"network cut in preflight, packets dropped", setAside, 1, "[h2] set aside: ", nil, looking},
+		row{"cut while it receives", setAside, 1, "[h2] set aside: receive: ", nil, receiving},
+		row{"cut before its switch", "all others are put back", 5, "[h2] rolled back: switch: ", nil, preSwitch},
+		row{"cut between switch and restart", leftAlone, 1, "[h2] ROLLBACK FAILED: switch: h2: connect (10.77.0.3:22): no answer within 3s", nil, postSwitch},
+		row{"cut between restart and health", leftAlone, 1, "[h2] ROLLBACK FAILED: switch: h2: connect (10.77.0.3:22): no answer within 3s", nil, restarted},
+		row{"cut during health", leftAlone, 1, "[h2] ROLLBACK FAILED: switch: h2: connect (10.77.0.3:22): no answer within 3s", nil, asked},
 	)
 }
 
@@ -107,12 +106,12 @@ func cutBriefly() []row {
 		<-time.After(time.Second)
 		m.Mend(t)
 	}}.at(
-		row{"cut for a second in preflight", goesOn, 0, delivered, nil, looking, ""},
-		row{"cut for a second while it receives", goesOn, 0, delivered, nil, receiving, ""},
-		row{"cut for a second before its switch", goesOn, 0, delivered, nil, preSwitch, ""},
-		row{"cut for a second between switch and restart", goesOn, 0, delivered, nil, postSwitch, ""},
-		row{"cut for a second between restart and health", goesOn, 0, delivered, nil, restarted, ""},
-		row{"cut for a second during health", goesOn, 0, delivered, nil, asked, ""},
+		row{"cut for a second in preflight", goesOn, 0, delivered, nil, looking},
+		row{"cut for a second while it receives", goesOn, 0, delivered, nil, receiving},
+		row{"cut for a second before its switch", goesOn, 0, delivered, nil, preSwitch},
+		row{"cut for a second between switch and restart", goesOn, 0, delivered, nil, postSwitch},
+		row{"cut for a second between restart and health", goesOn, 0, delivered, nil, restarted},
+		row{"cut for a second during health", goesOn, 0, delivered, nil, asked},
 	)
 }
 
@@ -123,9 +122,9 @@ func diskFull() []row {
 		strike: func(t *testing.T, _ *site, m *machinetest.Machine) { m.Fill(t) },
 		mend:   func(t *testing.T, _ *site, m *machinetest.Machine) { m.Empty(t) },
 	}.at(
-		row{"disk full before the run", setAside, 1, "0 MB free; the release needs 2 MB", nil, before, ""},
-		row{"disk full while it receives", setAside, 1, "no space left on device", nil, receiving, ""},
-		row{"disk full before its switch", "a switch needs no room", 0, delivered, nil, preSwitch, ""},
+		row{"disk full before the run", setAside, 1, "0 MB free; the release needs 2 MB", nil, before},
+		row{"disk full while it receives", setAside, 1, "no space left on device", nil, receiving},
+		row{"disk full before its switch", "a switch needs no room", 0, delivered, nil, preSwitch},
 	)
 }
 
@@ -134,9 +133,9 @@ func inodesGone() []row {
 		strike: func(t *testing.T, _ *site, m *machinetest.Machine) { m.FillInodes(t) },
 		mend:   func(t *testing.T, _ *site, m *machinetest.Machine) { m.Empty(t) },
 	}.at(
-		row{"no inodes before the run", setAside, 1, "has 0 inodes free; the release needs ", nil, before, ""},
-		row{"no inodes while it receives", setAside, 1, "no space left on device", nil, receiving, ""},
-		row{"no inodes before its switch", "all are put back", 5, "[h2] rolled back: switch: switch to v2: symlink ", nil, preSwitch, ""},
+		row{"no inodes before the run", setAside, 1, "has 0 inodes free; the release needs ", nil, before},
+		row{"no inodes while it receives", setAside, 1, "no space left on device", nil, receiving},
+		row{"no inodes before its switch", "all are put back", 5, "[h2] rolled back: switch: switch to v2: symlink ", nil, preSwitch},
 	)
 }
 
@@ -145,8 +144,8 @@ func readOnly() []row {
 		strike: func(t *testing.T, _ *site, m *machinetest.Machine) { m.Remount(t, "ro") },
 		mend:   func(t *testing.T, _ *site, m *machinetest.Machine) { m.Remount(t, "rw") },
 	}.at(
-		row{"disk read-only before the run", setAside, 1, "the kernel makes a disk read-only when it fails", nil, before, ""},
-		row{"disk read-only before its switch", "all are put back", 5, "[h2] rolled back: switch: switch to v2: ", nil, drained, ""},
+		row{"disk read-only before the run", setAside, 1, "the kernel makes a disk read-only when it fails", nil, before},
+		row{"disk read-only before its switch", "all are put back", 5, "[h2] rolled back: switch: switch to v2: ", nil, drained},
 	)
 }
 
@@ -155,5 +154,5 @@ func badRelease() []row {
 		strike: nothing,
 		again:  "v3",
 		build:  []hosttest.Item{hosttest.Script("server", "echo cannot open the database >&2; exit 7")},
-	}.at(row{"the service won't start", "all are put back", 5, "rolled back: health: service dashboard ends and is started again", nil, before, ""})
+	}.at(row{"the service won't start", "all are put back", 5, "rolled back: health: service dashboard ends and is started again", nil, before})
 }

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -21,7 +22,7 @@ import (
 // run is one run of deliver.
 type run struct {
 	cmd    *exec.Cmd
-	stderr bytes.Buffer
+	stderr paper
 	told   chan struct{} // closed when all events are told
 	code   int           // 128 and the signal where one killed it
 }
@@ -33,9 +34,19 @@ func (s *site) deliver(t *testing.T, id string, args ...string) *run {
 }
 
 // begin starts to deliver a release; see gets each event when it is told.
-func (s *site) begin(t *testing.T, id string, see func(rollout.Event), args ...string) *run {
+func (s *site) begin(t *testing.T, id string, see func(*run, rollout.Event), args ...string) *run {
 	t.Helper()
-	args = append([]string{"push", "--events", "--build", id + ".tar", "--release-id", id}, args...)
+	return s.run(t, see, append([]string{"push", "--events", "--build", id + ".tar", "--release-id", id}, args...)...)
+}
+
+// rollback goes back to the last good release.
+func (s *site) rollback(t *testing.T) *run {
+	t.Helper()
+	return s.run(t, nil, "rollback").wait(t)
+}
+
+func (s *site) run(t *testing.T, see func(*run, rollout.Event), args ...string) *run {
+	t.Helper()
 	r := &run{cmd: s.Command(filepath.Join(s.lab.bin, "deliver"), args...), told: make(chan struct{})}
 	r.cmd.Stderr = &r.stderr
 	events, err := r.cmd.StdoutPipe()
@@ -43,18 +54,18 @@ func (s *site) begin(t *testing.T, id string, see func(rollout.Event), args ...s
 	require.NoError(t, s.Start(r.cmd))
 	go func() {
 		defer close(r.told)
-		tell(events, see)
+		r.tell(events, see)
 	}()
 	return r
 }
 
-func tell(from io.Reader, see func(rollout.Event)) {
+func (r *run) tell(from io.Reader, see func(*run, rollout.Event)) {
 	lines := bufio.NewScanner(from)
 	lines.Buffer(nil, 1<<20)
 	for lines.Scan() {
 		var e rollout.Event
 		if see != nil && json.Unmarshal(lines.Bytes(), &e) == nil {
-			see(e)
+			see(r, e)
 		}
 	}
 }
@@ -88,4 +99,27 @@ func (r *run) ending() string {
 		return text[at+1:]
 	}
 	return text
+}
+
+// said says whether deliver has said this so far.
+func (r *run) said(words string) bool { return strings.Contains(r.stderr.String(), words) }
+
+// paper is written and read at the same time.
+type paper struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+// Write writes on it.
+func (p *paper) Write(text []byte) (int, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.text.Write(text)
+}
+
+// String is what is on it.
+func (p *paper) String() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.text.String()
 }

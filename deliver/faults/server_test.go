@@ -72,7 +72,7 @@ func (f fault) deliver(t *testing.T, s *site, h2 *machinetest.Machine) *run {
 		h2.Slow(t, 4000)
 		defer h2.Fast()
 		var once sync.Once
-		return s.begin(t, "v2", func(e rollout.Event) {
+		return s.begin(t, "v2", func(_ *run, e rollout.Event) {
 			if e.Host == "h2" && e.Step == f.point && (e.Done > 0 || f.point == looking) {
 				once.Do(func() { f.strike(t, s, h2) })
 			}

@@ -79,7 +79,8 @@ func (m *Machine) hostKey() string  { return filepath.Join(m.dir, "host_key") }
 func (m *Machine) services() string { return filepath.Join(m.dir, "service") }
 func (m *Machine) card() string     { return fmt.Sprintf("m%d", m.number) }
 
-func (m *Machine) log(service string) string { return filepath.Join(m.dir, service+".log") }
+// Log is the file that a service of it writes to.
+func (m *Machine) Log(service string) string { return filepath.Join(m.dir, service+".log") }
 
 func (m *Machine) publicKey(t testing.TB) string {
 	t.Helper()
@@ -105,7 +106,7 @@ func (m *Machine) service(t testing.TB, name, script string) {
 	t.Helper()
 	dir := filepath.Join(m.services(), name)
 	require.NoError(t, os.MkdirAll(dir, 0o755))
-	text := fmt.Sprintf("#!/bin/sh\nexec >>%s 2>&1\ncd %s || exit 1\n%s\n", m.log(name), m.Home(), script)
+	text := fmt.Sprintf("#!/bin/sh\nexec >>%s 2>&1\ncd %s || exit 1\n%s\n", m.Log(name), m.Home(), script)
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "run"), []byte(text), 0o755))
 }
 
@@ -118,7 +119,7 @@ var boot string
 // Boot switches the machine on and waits until sshd listens.
 func (m *Machine) Boot(t testing.TB) {
 	t.Helper()
-	require.NoError(t, os.RemoveAll(m.log("sshd")))
+	require.NoError(t, os.RemoveAll(m.Log("sshd")))
 	cmd := exec.Command("/bin/sh", "-ec", boot, m.Name, m.Address, m.dir)
 	cmd.Dir = "/"
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH") + ":/usr/sbin:/sbin", "HOME=" + m.Home(), "SVDIR=" + m.services(), "MACHINE=" + m.dir}
@@ -126,7 +127,7 @@ func (m *Machine) Boot(t testing.TB) {
 		Cloneflags: syscall.CLONE_NEWNS | syscall.CLONE_NEWNET | syscall.CLONE_NEWPID | syscall.CLONE_NEWUTS,
 		Pdeathsig:  syscall.SIGKILL,
 	}
-	log, err := os.Create(m.log("boot"))
+	log, err := os.Create(m.Log("boot"))
 	require.NoError(t, err)
 	defer log.Close()
 	cmd.Stdout, cmd.Stderr = log, log
@@ -142,7 +143,7 @@ func (m *Machine) Boot(t testing.TB) {
 	_, err = fmt.Fprintln(ready)
 	require.NoError(t, err)
 	require.Eventually(t, func() bool {
-		text, _ := os.ReadFile(m.log("sshd")) // not there yet
+		text, _ := os.ReadFile(m.Log("sshd")) // not there yet
 		return bytes.Contains(text, []byte("Server listening on"))
 	}, 30*time.Second, 5*time.Millisecond, "%s does not boot; see %s", m.Name, m.dir)
 }

@@ -94,6 +94,15 @@ func (s *Site) Trust(t testing.TB) {
 	require.NoError(t, os.WriteFile(s.KnownHosts(), []byte(known.String()), 0o600))
 }
 
+// Route puts a jump host before machines.
+func (s *Site) Route(t testing.TB, via string, names ...string) {
+	t.Helper()
+	for _, name := range names {
+		s.Machine(t, name).via = via
+	}
+	s.writeConfig(t)
+}
+
 func (s *Site) writeConfig(t testing.TB) {
 	t.Helper()
 	var config strings.Builder
