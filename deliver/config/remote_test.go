@@ -2,10 +2,14 @@ package config_test
 
 import (
 	"bytes"
+	"context"
+	"os"
 	"os/exec"
 	"os/user"
+	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -52,6 +56,25 @@ func TestRemoteWaitsForAllHostsAndFailsWithTheFailedOnesNames(t *testing.T) {
 	assert.Contains(t, out, "FAILED 7: ")
 	assert.Contains(t, out, "@h1\n")
 	assert.NotContains(t, out, "never")
+}
+
+func TestAHostThatFailsIsToldWhileASlowOneWorks(t *testing.T) {
+	t.Parallel()
+	fleet := sshdtest.Start(t, "h1", "h2")
+	c := fleetProject(t, fleet, `work() { __remote 'case $HOME in '"$BROKEN"') exit 7 ;; esac; until test -e $HOME/told; do sleep 0.05; done'; }`)
+	var out bytes.Buffer
+	listen := writerFunc(func(p []byte) (int, error) {
+		out.Write(p)
+		if strings.Contains(out.String(), "FAILED 7: ") {
+			assert.NoError(t, os.WriteFile(filepath.Join(fleet.Servers[0].Home, "told"), nil, 0o644))
+		}
+		return len(p), nil
+	})
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	err := c.Script.Call(ctx, config.Call{Function: "work", Env: map[string]string{"BROKEN": fleet.Servers[1].Home}, Stdout: listen})
+	require.ErrorContains(t, err, "exit status 1")
+	assert.Contains(t, out.String(), "@h2\n")
 }
 
 func TestRemoteTrustsNoUnknownHost(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -97,4 +98,26 @@ func TestErrorsAreKept(t *testing.T) {
 	f.fails = func(context.Context, string, string) error { return fmt.Errorf("look: %w", why) }
 	out := f.rollout(1).Run(t.Context())
 	assert.ErrorIs(t, out.Hosts[0].Err, why)
+}
+
+// A host that is slow does not hide one that fails: that is told at once, not
+// when its turn comes.
+func TestASlowHostDoesNotHideAFailingOne(t *testing.T) {
+	t.Parallel()
+	for _, step := range []string{"look", "receive", "check"} {
+		synctest.Test(t, func(t *testing.T) {
+			f := newFleet()
+			f.fails = failing("h2 " + step)
+			f.takes = func(host, _ string) time.Duration {
+				return map[string]time.Duration{"h1": time.Minute, "h2": time.Second}[host]
+			}
+			began := time.Now()
+			f.rollout(2).Run(t.Context())
+			told := slices.IndexFunc(f.events, func(e rollout.Event) bool { return e.Kind == rollout.StepFailed })
+			require.GreaterOrEqual(t, told, 0)
+			assert.Equal(t, "h2", f.events[told].Host)
+			slow := slices.IndexFunc(f.events, func(e rollout.Event) bool { return e.Host == "h1" && e.Kind == rollout.StepDone && e.Step == step })
+			assert.True(t, slow < 0 || slow > told, "%s: told after %s", step, f.events[told].Time.Sub(began))
+		})
+	}
 }

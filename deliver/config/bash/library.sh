@@ -39,20 +39,27 @@ __remote_friendly() {
 }
 
 # __remote CMD [HOSTS] runs CMD on all hosts at the same time and waits for
-# every one of them; one that fails ends the run once all have ended.
+# every one of them. One that fails is told at once, and ends the run once all
+# have ended.
 __remote() {
-  local job=$1 hosts=${2:-${HOSTS_APP_USER-}} host i failed=
-  local -a pids=() names=()
+  local job=$1 hosts=${2:-${HOSTS_APP_USER-}} host pid failed=
+  local -a pids=()
   __log "$hosts : $job"
   for host in $(__remote_friendly "$hosts"); do
-    __exec '__deliver_ssh "$host" "$job" </dev/null' &
+    __deliver_on "$host" "$job" </dev/null &
     pids+=("$!")
-    names+=("$host")
   done
-  for i in "${!pids[@]}"; do
-    wait "${pids[i]}" || failed+="FAILED $?: ${names[i]}"$'\n'
+  for pid in "${pids[@]}"; do
+    wait "$pid" || failed=yes
   done
-  [[ -z $failed ]] || error "\n${failed}${job}"
+  [[ -z $failed ]] || error "\n$job"
+}
+
+__deliver_on() {
+  local host=$1 job=$2 status=0
+  __exec '__deliver_ssh "$host" "$job"' || status=$?
+  ((status == 0)) || builtin echo "FAILED $status: $host"
+  return "$status"
 }
 
 __deliver_ssh() {
