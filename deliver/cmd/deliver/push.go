@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"slices"
 
 	"github.com/urfave/cli/v2"
 
@@ -25,6 +26,9 @@ func (e *environment) push(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := needRequired(ctx, c); err != nil {
+		return err
+	}
 	if c.Strategy != config.Tarball {
 		return c.Script.RunStrategy(ctx, c.Strategy, config.Call{Stdout: e.stdout, Stderr: e.stderr})
 	}
@@ -46,6 +50,19 @@ func (e *environment) push(ctx context.Context) error {
 		}
 	}
 	return course.run(ctx)
+}
+
+// needRequired refuses a delivery without what its strategy or the config itself
+// requires. Of the hosts needFleet knows more.
+func needRequired(ctx context.Context, c *config.Config) error {
+	needs, err := c.Script.Requirements(ctx, c.Strategy)
+	if err != nil {
+		return withCode(exitUsage, err)
+	}
+	if c.Strategy == config.Tarball {
+		needs.Required = slices.DeleteFunc(needs.Required, func(name string) bool { return name == "HOSTS" })
+	}
+	return withCode(exitUsage, c.Need(needs.Required...))
 }
 
 // forward makes the build that is asked for the one to deliver.
