@@ -174,6 +174,7 @@ func TestServiceManagersOfRoot(t *testing.T) {
 			b.isChanged(t)
 			b.isStarted(t)
 			b.isFound(t)
+			b.isForetold(t)
 			b.crashes(t)
 		})
 	}
@@ -225,6 +226,50 @@ func (b *boxed) isFound(t *testing.T) {
 	state, err := b.Look(t.Context(), unnamed)
 	require.NoError(t, err)
 	assert.Equal(t, b.service.Manager, state.Service.Manager)
+}
+
+// isForetold holds what Look says of a restart against what sudo has logged.
+func (b *boxed) isForetold(t *testing.T) {
+	t.Helper()
+	b.Write(t, "/etc/sudoers.d/log", "Defaults logfile=/var/log/sudo.log, loglinelen=0\n", 0o440)
+	for name, prepare := range map[string]func(){
+		"running": func() {},
+		"changed": func() { b.define(t, "3") },
+		"stopped": func() { b.stop(t) },
+	} {
+		prepare()
+		state, err := b.Look(t.Context(), b.service)
+		require.NoError(t, err)
+		before := len(b.sudone(t))
+		b.restart(t, "v2")
+		ran := b.sudone(t)[before:]
+		assert.NotEmpty(t, ran, name)
+		for _, said := range state.Service.Restart {
+			command, condition, _ := strings.Cut(said, " (")
+			if len(ran) > 0 && ran[0] == command {
+				ran = ran[1:]
+			} else {
+				assert.NotEmpty(t, condition, "%s: %s was said, and not run; then came %q", name, command, ran)
+			}
+		}
+		assert.Empty(t, ran, "%s: these were run and not said", name)
+	}
+}
+
+// sudone is what sudo ran for the manager; what only asks does not count.
+func (b *boxed) sudone(t *testing.T) []string {
+	t.Helper()
+	tool := map[string]string{"systemd": "systemctl", "openrc": "rc-service", "upstart": "initctl", "runit": "sv", "supervisor": "supervisorctl"}[b.service.Manager]
+	log := b.Run(t, "root", "cat /var/log/sudo.log 2>/dev/null || true")
+	var commands []string
+	for line := range strings.Lines(log) {
+		_, command, _ := strings.Cut(strings.TrimSpace(line), "COMMAND=")
+		command = strings.ReplaceAll(command[strings.LastIndex(strings.SplitN(command, " ", 2)[0], "/")+1:], "\\", "")
+		if strings.HasPrefix(command, tool+" ") && !strings.Contains(command, " status") {
+			commands = append(commands, command)
+		}
+	}
+	return commands
 }
 
 // crashes has a program that ends at once be a failure long before the
