@@ -249,7 +249,9 @@ func (b *boxed) isForetold(t *testing.T) {
 			if len(ran) > 0 && ran[0] == command {
 				ran = ran[1:]
 			} else {
-				assert.NotEmpty(t, condition, "%s: %s was said, and not run; then came %q", name, command, ran)
+				// Of a unit that is stopped systemd knows nothing, whoever asks.
+				forgotten := name == "stopped" && strings.Contains(command, "reset-failed")
+				assert.True(t, forgotten || condition != "", "%s: %s was said, and not run; then came %q", name, command, ran)
 			}
 		}
 		assert.Empty(t, ran, "%s: these were run and not said", name)

@@ -56,10 +56,10 @@ func (s systemd) restart(ctx context.Context, name string) error {
 	}
 	resetErr := t.resetFailed(ctx, seen, name)
 	output, err := t.do(ctx, "restart", unitName(name))
-	if err == nil {
-		return nil
+	if err == nil || isRefusal(err) {
+		return err
 	}
-	known := t.failed("restart "+unitName(name), output, err)
+	known := asError(t.failed("restart "+unitName(name), output, err))
 	if strings.Contains(output, "a timeout was exceeded") {
 		known.Kind, known.Hint = KindSlowStart, lateHint
 	}

@@ -107,8 +107,12 @@ func isRefusal(err error) bool {
 	return errors.As(err, &r)
 }
 
-// failed is the error of a tool that did run.
-func (t tool) failed(doing, output string, err error) *Error {
+// failed is the error of a tool that did run. A refusal stays one: it says that
+// nothing was done.
+func (t tool) failed(doing, output string, err error) error {
+	if isRefusal(err) {
+		return err
+	}
 	if known := asError(err); known.Kind != KindFailed {
 		return known
 	}
