@@ -100,6 +100,15 @@ type Item struct {
 	Ended   time.Time     `json:"ended,omitzero"`
 }
 
+// Tick is what a person does to a step of a checklist: it is done; or, again,
+// what failed is to be tried once more.
+type Tick struct {
+	Step  int
+	Again bool
+	By    string
+	Note  string
+}
+
 // Act is one thing that was done about a hold: by whom and when.
 type Act struct {
 	Build string    `json:"build"`

@@ -22,7 +22,16 @@ type Config struct {
 	Settle    time.Duration   `yaml:"settle"`    // how long a push waits for its tag; default: 2s
 	Poll      time.Duration   `yaml:"poll"`      // how often Jenkins is asked; default: 2s
 	Search    time.Duration   `yaml:"search"`    // how often repositories are searched for pushes that GitHub did not tell of; default: 5m
+	Tokens    []Token         `yaml:"tokens"`    // who may act by the API
 	Projects  []build.Project `yaml:"projects"`
+}
+
+// Token is a bearer token of the API: who it is, and what they may do.
+type Token struct {
+	Name      string        `yaml:"name"` // stands in the ledger
+	Scopes    []build.Scope `yaml:"scopes"`
+	TokenEnv  string        `yaml:"token_env"`
+	TokenFile string        `yaml:"token_file"`
 }
 
 // GitHub says where the webhook's secret is found, for the repositories of all
@@ -84,7 +93,7 @@ func (c *Config) Project(name string) (build.Project, bool) {
 func (c *Config) defaults() {
 	dir := filepath.Dir(c.Path)
 	setDefault(&c.Listen, "127.0.0.1:8080")
-	setDefault(&c.URL, publicURL(c.Listen))
+	setDefault(&c.URL, PublicURL(c.Listen))
 	setDefault(&c.Data, "data")
 	setDefault(&c.GitHub.API, "https://api.github.com")
 	setDefault(&c.Settle, 2*time.Second)
@@ -97,6 +106,9 @@ func (c *Config) defaults() {
 	paths := []*string{
 		&c.Data, &c.Templates, &c.GitHub.Secret.SecretFile, &c.GitHub.Secret.PreviousSecretFile, &c.GitHub.TokenFile,
 		&c.Jenkins.TokenFile,
+	}
+	for i := range c.Tokens {
+		paths = append(paths, &c.Tokens[i].TokenFile)
 	}
 	for i := range c.Projects {
 		c.Projects[i].Defaults()

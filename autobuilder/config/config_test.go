@@ -148,6 +148,13 @@ func TestWhatIsWrongIsSaidWithItsLine(t *testing.T) {
 		{"a project without a repository", "github: {secret_env: S}\nprojects:\n  - name: shop\n", "ci.yml:3: projects[0].repo"},
 		{"a project of the same name", least + "  - name: Shop\n    repo: acme/other\n    job: other\n", "ci.yml:5: projects[1].name: there are two"},
 		{"a job of two projects", least + "  - name: till\n    repo: acme/till\n    job: shop\n", "ci.yml:7: projects[1].job: there are two"},
+		{"a token of nobody", full("tokens: [{scopes: [read], token_env: T}]"), "ci.yml:2: tokens[0]: needs a name"},
+		{"a token of nowhere", full("tokens: [{name: ada, scopes: [read]}]"), "ci.yml:2: tokens[0]: needs a name, and token_env or token_file"},
+		{"a token for nothing", full("tokens: [{name: ada, token_env: T}]"), "ci.yml:2: tokens[0].scopes: lists none"},
+		{"a token of no scope", full("tokens: [{name: ada, token_env: T, scopes: [admin]}]"), `ci.yml:2: tokens[0].scopes: "admin" is none of read, deploy and approve`},
+		{"two tokens of one name", full("tokens: [{name: ada, token_env: T, scopes: [read]}, {name: Ada, token_env: U, scopes: [read]}]"), "ci.yml:2: tokens[1].name: there are two"},
+		{"a hold of no kind", least + "    hold: {when: minor}\n", `ci.yml:5: projects[0].hold: when "minor" must be major, every or never`},
+		{"more approvals than approvers", least + "    hold: {approvers: [ada], approvals: 2}\n", "ci.yml:5: projects[0].hold: 2 approvals are needed, but there are 1 approvers"},
 		{"a queue of no kind", least + "    queue: all\n", `ci.yml:5: projects[0].queue: "all" must be newest or each`},
 	}
 	for _, test := range tests {

@@ -80,6 +80,11 @@ func (j Jenkins) Token(getenv func(string) string) (Secret, error) {
 	return readSecret(getenv, "jenkins.token", j.TokenEnv, j.TokenFile)
 }
 
+// Reveal reads the token.
+func (t Token) Reveal(getenv func(string) string) (Secret, error) {
+	return readSecret(getenv, "tokens."+t.Name, t.TokenEnv, t.TokenFile)
+}
+
 func readSecret(getenv func(string) string, what, env, file string) (Secret, error) {
 	value, from := getenv(env), "environment variable "+env
 	if file != "" {

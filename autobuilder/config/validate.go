@@ -41,6 +41,7 @@ func (c *Config) validate(file string, where lines) error {
 	if c.Jenkins.Embedded() && c.Jenkins.Listen == c.Listen && !strings.HasSuffix(c.Listen, ":0") {
 		check.add("jenkins.listen", "%s is autobuilder's own address", c.Listen)
 	}
+	check.tokens(c.Tokens)
 	check.projects(c.Projects)
 	return errors.Join(check.problems...)
 }
@@ -123,6 +124,26 @@ func (c *checker) token(j Jenkins) {
 	}
 }
 
+func (c *checker) tokens(tokens []Token) {
+	names := map[string]bool{}
+	for i, t := range tokens {
+		at := fmt.Sprintf("tokens[%d]", i)
+		c.oneOf(at, "token", t.TokenEnv, t.TokenFile)
+		if t.Name == "" || t.TokenEnv == "" && t.TokenFile == "" {
+			c.add(at, "needs a name, and token_env or token_file")
+		}
+		c.once(names, at+".name", "token", t.Name)
+		if len(t.Scopes) == 0 {
+			c.add(at+".scopes", "lists none of read, deploy and approve")
+		}
+		for _, scope := range t.Scopes {
+			if !scope.Valid() {
+				c.add(at+".scopes", "%q is none of read, deploy and approve", scope)
+			}
+		}
+	}
+}
+
 func (c *checker) unused(field, value string) {
 	if value != "" {
 		c.add(field, "is set, but url is not: the embedded Jenkins has no users")
@@ -167,8 +188,8 @@ func (c *checker) once(seen map[string]bool, field, what, name string) {
 	}
 }
 
-// publicURL is the address that a browser on this machine uses.
-func publicURL(listen string) string {
+// PublicURL is the address that a browser on this machine uses.
+func PublicURL(listen string) string {
 	host, port, err := net.SplitHostPort(listen)
 	if err != nil {
 		return "http://" + listen

@@ -148,3 +148,29 @@ func TestLiveIsWhatDeliverPromoted(t *testing.T) {
 	assert.Equal(t, "v1.2.0", live.Version, "it stands on the last version that was built")
 	assert.True(t, live.Assumed)
 }
+
+// A pin of deliver's, or its order fence, is no accident of the build: it says
+// so, and is not tried again by itself.
+func TestWhatDeliverRefusedIsExplained(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	s.run()
+	s.push("one")
+	b := s.reaches(0, build.Running)
+	now := time.Now()
+	d := s.people()
+	require.NoError(t, d.Told(t.Context(), build.Rollout{
+		Run: "r1", Build: b.ID, Action: "push", Release: "jenkins-shop-1", Commit: b.Commit,
+		Result: "refused", Error: "h1: it is pinned to jenkins-shop-0 since grace rolled back", Started: now, Ended: now,
+	}, "shop"))
+	s.ci.finish("FAILURE")
+	assert.Equal(t, "deliver refused it, and nothing was changed: h1: it is pinned to jenkins-shop-0 since grace rolled back",
+		s.reaches(0, build.Failed).Why)
+	assert.Equal(t, ledger.Joined, s.fate(s.tell("refs/heads/master")).Verdict)
+	assert.Equal(t, 1, s.ci.count())
+	require.ErrorIs(t, d.Told(t.Context(), build.Rollout{Run: "r2", Project: "other"}, ""), build.ErrUnknown)
+	require.NoError(t, d.Told(t.Context(), build.Rollout{Run: "r3", Project: "shop", Result: "ok", Release: "by-hand", Started: now, Ended: now}, ""))
+	live, err := d.Live(t.Context())
+	require.NoError(t, err)
+	assert.Equal(t, "by-hand", live[0].Release, "an engineer's deliver, without Jenkins")
+}

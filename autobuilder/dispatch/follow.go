@@ -247,6 +247,12 @@ func (f *follower) take(ctx context.Context, b build.Build, run build.Run) (buil
 			after.Why = fmt.Sprintf("it ran longer than the project's timeout, %s, and was stopped", f.project.Timeout)
 		}
 	}
+	if after.State == build.Failed && after.Why == "" {
+		var err error
+		if after.Why, err = f.explain(ctx, b); err != nil {
+			return b, err
+		}
+	}
 	return f.move(ctx, b, after)
 }
 

@@ -119,17 +119,8 @@ func (d *Dispatcher) Reject(ctx context.Context, name, by, note string) (build.H
 	return d.after(ctx, h, err)
 }
 
-// Tick is what a person does to a step of a checklist: it is done; or, again,
-// what failed is to be tried once more.
-type Tick struct {
-	Step  int
-	Again bool
-	By    string
-	Note  string
-}
-
 // Tick moves a step of a hold by hand.
-func (d *Dispatcher) Tick(ctx context.Context, name string, t Tick) (build.Hold, error) {
+func (d *Dispatcher) Tick(ctx context.Context, name string, t build.Tick) (build.Hold, error) {
 	h, err := d.Hold(ctx, name)
 	if err != nil {
 		return h, err

@@ -269,13 +269,13 @@ func TestAChecklistGoesOnWhereItStood(t *testing.T) {
 	s.checklist(migration)
 	shop := s.release("v2.0.0")
 	id := s.holdOf(1).Build
-	_, err := s.people().Tick(t.Context(), id, dispatch.Tick{Step: 1, By: "ada"})
+	_, err := s.people().Tick(t.Context(), id, build.Tick{Step: 1, By: "ada"})
 	require.ErrorContains(t, err, "it waits for approval")
 	_, err = s.people().Approve(t.Context(), id, "grace", "")
 	require.NoError(t, err)
-	_, err = s.people().Tick(t.Context(), id, dispatch.Tick{Step: 3, By: "ada"})
+	_, err = s.people().Tick(t.Context(), id, build.Tick{Step: 3, By: "ada"})
 	require.ErrorContains(t, err, "step 1 comes first: tell support")
-	_, err = s.people().Tick(t.Context(), id, dispatch.Tick{Step: 1, By: "ada", Note: "in the room"})
+	_, err = s.people().Tick(t.Context(), id, build.Tick{Step: 1, By: "ada", Note: "in the room"})
 	require.NoError(t, err)
 
 	moves := 0
@@ -337,14 +337,14 @@ func TestAStepThatFailedWaitsForAPerson(t *testing.T) {
 	}
 	failed(0)
 	assert.Contains(t, s.hold(id).Steps[0].Why, "was not good: failed")
-	_, err = s.people().Tick(t.Context(), id, dispatch.Tick{Step: 1, Again: true, By: "ada"})
+	_, err = s.people().Tick(t.Context(), id, build.Tick{Step: 1, Again: true, By: "ada"})
 	require.NoError(t, err)
 	failed(0)
-	_, err = s.people().Tick(t.Context(), id, dispatch.Tick{Step: 1, By: "ada", Note: "done by hand"})
+	_, err = s.people().Tick(t.Context(), id, build.Tick{Step: 1, By: "ada", Note: "done by hand"})
 	require.NoError(t, err)
 	failed(1)
 	assert.Equal(t, 4, s.ci.count())
-	_, err = s.people().Tick(t.Context(), id, dispatch.Tick{Step: 2, Again: true, By: "ada"})
+	_, err = s.people().Tick(t.Context(), id, build.Tick{Step: 2, Again: true, By: "ada"})
 	require.NoError(t, err)
 	s.eventually(func() bool {
 		s.ci.finish("SUCCESS")
@@ -367,7 +367,7 @@ func TestAChecklistThatIsRejectedGoesNoFurther(t *testing.T) {
 	_, err = s.people().Reject(t.Context(), id, "joan", "")
 	require.NoError(t, err)
 	s.reaches(1, build.Rejected)
-	_, err = s.people().Tick(t.Context(), id, dispatch.Tick{Step: 1, By: "ada"})
+	_, err = s.people().Tick(t.Context(), id, build.Tick{Step: 1, By: "ada"})
 	require.ErrorContains(t, err, "it is refused")
 	assert.Equal(t, 1, s.ci.count())
 }
@@ -382,7 +382,7 @@ func TestAChecklistWithoutADeployEndsWithTheReleaseItself(t *testing.T) {
 	s.holdOf(1)
 	_, err := s.people().Approve(t.Context(), "shop", "grace", "")
 	require.NoError(t, err)
-	h, err := s.people().Tick(t.Context(), "shop", dispatch.Tick{Step: 1, By: "ada"})
+	h, err := s.people().Tick(t.Context(), "shop", build.Tick{Step: 1, By: "ada"})
 	require.NoError(t, err)
 	assert.Equal(t, "checklist of shop", h.Checklist)
 	s.delivered(1)

@@ -181,7 +181,7 @@ func buildTag(job string, number int64) string {
 // parameters over both.
 func (s *Server) environment(r *run) []string {
 	number := strconv.FormatInt(r.record.Number, 10)
-	env := slices.Clone(s.options.Env)
+	env := slices.Concat(s.options.Env, s.options.Extra)
 	env = append(env,
 		"CI=true",
 		"JOB_NAME="+r.job.name, "JOB_BASE_NAME="+r.job.name,

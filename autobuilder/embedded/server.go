@@ -24,6 +24,7 @@ type Options struct {
 	QuietPeriod time.Duration // between trigger and start, where the job says nothing
 	Grace       time.Duration // from SIGTERM to SIGKILL for a build that is stopped; default 15 s
 	Env         []string      // what builds start from; nil: PATH, HOME, locale and the like of this process
+	Extra       []string      // variables that every build gets besides
 	Logger      *slog.Logger  // what goes wrong outside a request; nil: nobody is told
 
 	// User and Token are demanded of every request, as basic authentication.

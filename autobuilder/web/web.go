@@ -39,8 +39,11 @@ type Options struct {
 	// asked at each request, since a reload changes them.
 	Projects func() []build.Project
 	Ledger   Ledger
-	Console  Console
-	Log      *slog.Logger
+	People   People
+	// Tokens are those who may act, asked at each request.
+	Tokens  func() []build.Token
+	Console Console
+	Log     *slog.Logger
 	// Poll is how often a live console asks for more; 0 means 250 ms.
 	Poll time.Duration
 }
@@ -82,6 +85,13 @@ func (s *server) routes() (http.Handler, error) {
 	r.Get("/api/v1/builds", s.apiBuilds)
 	r.Get("/api/v1/builds/{id}", s.apiBuild)
 	r.Get("/api/v1/ledger", s.apiLedger)
+	r.Get("/api/v1/live", s.apiLive)
+	r.Get("/api/v1/holds", s.apiHolds)
+	r.Get("/api/v1/holds/{hold}", s.apiHold)
+	r.Post("/api/v1/holds/{hold}/approve", s.acts(build.ScopeApprove, s.apiAct(s.approve)))
+	r.Post("/api/v1/holds/{hold}/reject", s.acts(build.ScopeApprove, s.apiAct(s.reject)))
+	r.Post("/api/v1/holds/{hold}/tick", s.acts(build.ScopeApprove, s.apiAct(s.tick)))
+	r.Post("/api/v1/rollouts", s.acts(build.ScopeDeploy, s.apiRollout))
 	r.Handle("/static/*", http.StripPrefix("/static/", http.FileServerFS(static)))
 	r.NotFound(func(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, r, http.StatusNotFound, "there is no such page")

@@ -26,21 +26,27 @@ type ci struct {
 	listener net.Listener
 }
 
-func openJenkins(ctx context.Context, cfg *config.Config, log *slog.Logger) (*ci, error) {
+// openJenkins makes the way to the Jenkins. own is this autobuilder's address, for
+// the builds of the embedded one.
+func openJenkins(ctx context.Context, cfg *config.Config, own string, log *slog.Logger) (*ci, error) {
 	if cfg.Jenkins.Embedded() {
-		return openEmbedded(ctx, cfg, log)
+		return openEmbedded(ctx, cfg, own, log)
 	}
 	client, err := newClient(cfg, cfg.JenkinsURL())
 	return &ci{client: client, url: cfg.JenkinsURL()}, err
 }
 
-func openEmbedded(ctx context.Context, cfg *config.Config, log *slog.Logger) (*ci, error) {
+func openEmbedded(ctx context.Context, cfg *config.Config, own string, log *slog.Logger) (*ci, error) {
 	listener, err := listen(ctx, cfg.Jenkins.Listen, "jenkins.listen")
 	if err != nil {
 		return nil, err
 	}
 	c := &ci{url: "http://" + listener.Addr().String(), listener: listener}
 	token, err := embeddedToken(cfg)
+	var deliver string
+	if err == nil {
+		deliver, err = ownToken(deliverToken(cfg))
+	}
 	if err == nil {
 		c.client, err = newClient(cfg, c.url)
 	}
@@ -48,6 +54,7 @@ func openEmbedded(ctx context.Context, cfg *config.Config, log *slog.Logger) (*c
 		c.server, err = embedded.New(embedded.Options{
 			Dir: embeddedDir(cfg), URL: c.url, Executors: cfg.Jenkins.Executors, QuietPeriod: cfg.Jenkins.QuietPeriod,
 			Logger: log, User: embeddedUser, Token: token, AnonymousRead: true,
+			Extra: []string{"AUTOBUILDER_URL=" + own, "AUTOBUILDER_TOKEN=" + deliver},
 		})
 	}
 	if err != nil {
@@ -86,7 +93,11 @@ func embeddedDir(cfg *config.Config) string {
 // embeddedToken is made once and kept: other programs on this machine reach the
 // embedded Jenkins too, and must not be able to start builds on it.
 func embeddedToken(cfg *config.Config) (string, error) {
-	path := filepath.Join(cfg.Data, "jenkins.token")
+	return ownToken(filepath.Join(cfg.Data, "jenkins.token"))
+}
+
+// ownToken is the token in the file, made where there is none.
+func ownToken(path string) (string, error) {
 	text, err := os.ReadFile(path)
 	if err == nil && len(text) > 0 {
 		return strings.TrimSpace(string(text)), nil
@@ -95,7 +106,7 @@ func embeddedToken(cfg *config.Config) (string, error) {
 		return "", fmt.Errorf("read token: %w", err)
 	}
 	token := rand.Text()
-	if err := os.MkdirAll(cfg.Data, 0o750); err != nil {
+	if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
 		return "", fmt.Errorf("write token: %w", err)
 	}
 	if err := renameio.WriteFile(path, []byte(token+"\n"), 0o600); err != nil {

@@ -29,6 +29,7 @@ type setup struct {
 	keys   []webhook.Key
 	wanted []jobs.Config // none: the jobs are left as they are
 	sent   dispatch.Sent // nil: GitHub is not asked
+	tokens []build.Token
 }
 
 func prepare(cfg *config.Config) (*setup, error) {
@@ -41,6 +42,9 @@ func prepare(cfg *config.Config) (*setup, error) {
 		s.keys = append(s.keys, webhook.Key{Secret: []byte(key.Secret.Reveal()), Repo: key.Repo})
 	}
 	if s.sent, err = askGitHub(cfg); err != nil {
+		return nil, usageError{err}
+	}
+	if s.tokens, err = readTokens(cfg); err != nil {
 		return nil, usageError{err}
 	}
 	if cfg.SyncJobs() {
@@ -92,6 +96,7 @@ func newDispatcher(s *setup, book *ledger.Ledger, ci dispatch.Jenkins, log *slog
 
 func (c *conductor) keys() []webhook.Key       { return c.setup.Load().keys }
 func (c *conductor) projects() []build.Project { return c.setup.Load().cfg.Projects }
+func (c *conductor) tokens() []build.Token     { return c.setup.Load().tokens }
 func (c *conductor) wake()                     { c.work.Load().Wake() }
 
 // run works until ctx ends.

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -69,7 +68,7 @@ func noteFlag() cli.Flag {
 }
 
 func tickByHand(c *cli.Context, d *dispatch.Dispatcher, name string) (build.Hold, error) {
-	tick := dispatch.Tick{Step: c.Int("step"), Again: c.Bool("again"), By: operator(), Note: c.String("note")}
+	tick := build.Tick{Step: c.Int("step"), Again: c.Bool("again"), By: operator(), Note: c.String("note")}
 	if !c.IsSet("step") {
 		hold, err := d.Hold(c.Context, name)
 		if err != nil {
@@ -138,22 +137,14 @@ func holds(c *cli.Context) error {
 		}
 		return printHold(c.App.Writer, hold)
 	}
-	found, err := listHolds(c.Context, d, c.Bool("all"))
+	found, err := d.Holds(c.Context, c.Bool("all"))
 	if err != nil {
 		return err
 	}
 	if c.Bool("json") {
-		return printJSON(c.App.Writer, found)
+		return printJSON(c.App.Writer, append([]build.Hold{}, found...))
 	}
 	return printHolds(c.App.Writer, found)
-}
-
-func listHolds(ctx context.Context, d *dispatch.Dispatcher, all bool) ([]build.Hold, error) {
-	found, err := d.Ledger.OpenHolds(ctx)
-	if all {
-		found, err = d.Ledger.Holds(ctx, 100)
-	}
-	return append([]build.Hold{}, found...), err
 }
 
 func printHolds(out io.Writer, found []build.Hold) error {

@@ -54,7 +54,7 @@ func serve(ctx context.Context, cfg *config.Config, log *slog.Logger) error {
 		return err
 	}
 	defer listener.Close() //nolint:errcheck // only if a later step fails
-	ci, err := openJenkins(ctx, cfg, log)
+	ci, err := openJenkins(ctx, cfg, config.PublicURL(listener.Addr().String()), log)
 	if err != nil {
 		return err
 	}

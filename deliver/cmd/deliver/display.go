@@ -25,7 +25,9 @@ type display struct {
 	redact    report.Redactor
 	reporters []*report.Reporter
 	events    *report.Events // nil: not asked for
-	log       io.Closer      // nil: there is none
+	post      *report.Post   // nil: there is no autobuilder
+	settings  config.Settings
+	log       io.Closer // nil: there is none
 }
 
 // words are how an action is called before and after.
@@ -33,7 +35,7 @@ type words struct{ doing, done string }
 
 func (e *environment) display(c *config.Config, action string) (*display, error) {
 	outliveListeners()
-	d := &display{env: e, redact: report.NewRedactor(secrets(c)...)}
+	d := &display{env: e, settings: c.Settings, redact: report.NewRedactor(secrets(c)...)}
 	say := sayingOf(action)
 	options := report.Options{
 		Out: e.stderr, Compact: e.output.compact, Verbose: e.output.verbose || e.output.debug,
@@ -77,6 +79,22 @@ func secrets(c *config.Config) []string {
 // follow shows a delivery from now on.
 func (d *display) follow(way *delivery.Delivery) {
 	d.record, way.Listen = way.Record, d.listen
+	if d.settings.AutobuilderURL == "" || way.Action == delivery.Install {
+		return
+	}
+	var err error
+	d.post, err = report.NewPost(report.Autobuilder{URL: d.settings.AutobuilderURL, Token: d.settings.AutobuilderToken}, report.Message{
+		Run: way.Run, Build: d.env.env("AUTOBUILDER_ID"), Job: d.settings.JobName, Environment: d.settings.Env,
+		Action: way.Action, Release: way.Record, By: way.By,
+	}, d.redact)
+	d.note(err)
+}
+
+// note tells of what is no fault of the delivery.
+func (d *display) note(err error) {
+	if err != nil {
+		_, _ = fmt.Fprintf(d.env.stderr, "deliver: note: %s\n", err)
+	}
 }
 
 func (d *display) listen(e rollout.Event) {
@@ -85,6 +103,9 @@ func (d *display) listen(e rollout.Event) {
 	}
 	if d.events != nil {
 		d.events.Handle(e)
+	}
+	if d.post != nil {
+		d.post.Handle(e)
 	}
 }
 
@@ -100,6 +121,9 @@ type result struct {
 func (d *display) end(out rollout.Outcome, promoted error) error {
 	for _, r := range d.reporters {
 		r.Finish(out)
+	}
+	if d.post != nil {
+		d.note(d.post.Finish(out))
 	}
 	var closing []error
 	if d.log != nil {
