@@ -154,5 +154,5 @@ func badRelease() []row {
 		strike: nothing,
 		again:  "v3",
 		build:  []hosttest.Item{hosttest.Script("server", "echo cannot open the database >&2; exit 7")},
-	}.at(row{"the service won't start", "all are put back", 5, "rolled back: health: service dashboard ends and is started again", nil, before})
+	}.at(row{"the service won't start", "all are put back", 5, "rolled back: health: service dashboard ", nil, before})
 }
