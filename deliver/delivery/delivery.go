@@ -66,6 +66,8 @@ type Delivery struct {
 
 	Relist func(context.Context) ([]inventory.Host, error)
 	Listen func(rollout.Event)
+	// Abort stops the run at once when it is closed, and leaves the servers as they are.
+	Abort <-chan struct{}
 }
 
 // App is how the delivered app runs on a server.
@@ -98,11 +100,23 @@ func (d *Delivery) Deliver(ctx context.Context) rollout.Outcome {
 		d.Ended(context.WithoutCancel(ctx), outcome)
 	}
 	stop()
+	if d.aborted() {
+		return outcome
+	}
 	f.recordFailures(ctx, outcome)
 	if err := f.afterUndo(context.WithoutCancel(ctx)); err != nil {
 		outcome.Err = errors.Join(outcome.Err, err)
 	}
 	return outcome
+}
+
+func (d *Delivery) aborted() bool {
+	select {
+	case <-d.Abort:
+		return true
+	default:
+		return false
+	}
 }
 
 // Preflight looks at every server and changes nothing.
@@ -118,7 +132,7 @@ func (d *Delivery) Preflight(ctx context.Context) (rollout.Outcome, map[string]h
 func (d *Delivery) rollout() *rollout.Rollout {
 	return &rollout.Rollout{
 		ID: d.Run, Hosts: d.Hosts, Order: d.Order, Limits: d.Limits,
-		Relist: d.Relist, Unreachable: Unreachable, Listen: d.Listen,
+		Relist: d.Relist, Unreachable: Unreachable, Listen: d.Listen, Abort: d.Abort,
 	}
 }
 

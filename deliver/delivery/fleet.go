@@ -75,7 +75,9 @@ func (f *fleet) states() map[string]host.State {
 }
 
 func (f *fleet) close() {
-	f.release(context.Background())
+	if !f.aborted() { // one that stops at once waits for no server: its leases end by themselves
+		f.release(context.Background())
+	}
 	for _, v := range f.all() {
 		_ = v.server.Close() // all that it did was answered for
 	}

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"io"
 	"os"
 	"runtime/debug"
 	"slices"
@@ -38,14 +37,11 @@ func commands(e *environment) []*cli.Command {
 }
 
 // run is deliver without the process around it: it gives the exit code.
-func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	err := runIn(ctx, args, &environment{
-		stdin: stdin, stdout: stdout, stderr: stderr,
-		environ: os.Environ(), flags: map[string]string{},
-	})
+func run(ctx context.Context, args []string, e *environment) int {
+	err := runIn(ctx, args, e)
 	if err != nil {
 		for line := range strings.SplitSeq(strings.TrimSpace(err.Error()), "\n") {
-			_, _ = fmt.Fprintf(stderr, "deliver: %s\n", line)
+			_, _ = fmt.Fprintf(e.stderr, "deliver: %s\n", line)
 		}
 	}
 	return exitCode(ctx, err)

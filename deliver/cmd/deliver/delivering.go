@@ -29,7 +29,7 @@ func (e *environment) delivery(c *config.Config, action string) (*delivery.Deliv
 	}
 	return &delivery.Delivery{
 		Run: runID(c.Settings), Action: action, By: e.by(c.Settings),
-		Hosts: c.Hosts, Open: opener(c.Settings), Relist: e.relist,
+		Abort: e.abort, Hosts: c.Hosts, Open: opener(c.Settings), Relist: e.relist,
 		App: appOf(c.Settings), Hooks: hooksOf(c.Script),
 		Times: delivery.Times{Step: c.StepTimeout, Hook: c.HookTimeout},
 		Order: order, Limits: limits,

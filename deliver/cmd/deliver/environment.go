@@ -15,6 +15,7 @@ type environment struct {
 	stderr  io.Writer // progress and errors
 	dir     string    // working directory
 	environ []string  // NAME=value
+	abort   <-chan struct{}
 
 	flags  map[string]string // settings given as flags, by variable name
 	output output

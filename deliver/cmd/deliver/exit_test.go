@@ -36,21 +36,23 @@ func TestAnInterruptedRunNeverReadsAsSuccess(t *testing.T) {
 }
 
 // A signal goes to the whole process, so this test is alone.
-func TestTheSecondSignalEndsAtOnce(t *testing.T) {
+func TestTheSecondSignalAbortsAndTheThirdEnds(t *testing.T) {
 	codes := make(chan int, 1)
-	ctx, stop := interruptible(t.Context(), func(code int) { codes <- code })
+	ctx, abort, stop := interruptible(t.Context(), func(code int) { codes <- code })
 	defer stop()
 	require.NoError(t, syscall.Kill(syscall.Getpid(), syscall.SIGINT))
 	<-ctx.Done()
 	require.EqualError(t, context.Cause(ctx), "interrupted: interrupt")
-	require.Empty(t, codes)
 	require.NoError(t, syscall.Kill(syscall.Getpid(), syscall.SIGTERM))
+	<-abort
+	require.Empty(t, codes)
+	require.NoError(t, syscall.Kill(syscall.Getpid(), syscall.SIGINT))
 	require.Eventually(t, func() bool { return len(codes) == 1 }, 10*time.Second, time.Millisecond)
 	require.Equal(t, 143, <-codes)
 }
 
 func TestWithoutASignalNothingIsInterrupted(t *testing.T) {
-	ctx, stop := interruptible(t.Context(), func(int) { t.Error("it ended") })
+	ctx, _, stop := interruptible(t.Context(), func(int) { t.Error("it ended") })
 	require.NoError(t, ctx.Err())
 	stop()
 	assert.Equal(t, exitDone, exitCode(ctx, nil))

@@ -7,11 +7,15 @@ import (
 	"os/signal"
 	"sync"
 	"syscall"
+	"time"
 )
 
 func main() {
-	ctx, stop := interruptible(context.Background(), os.Exit)
-	code := run(ctx, os.Args, os.Stdin, os.Stdout, os.Stderr)
+	ctx, abort, stop := interruptible(context.Background(), os.Exit)
+	code := run(ctx, os.Args, &environment{
+		stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, abort: abort,
+		environ: os.Environ(), flags: map[string]string{},
+	})
 	stop()
 	os.Exit(code)
 }
@@ -22,10 +26,15 @@ type interrupted struct{ signal syscall.Signal }
 // Error names the signal.
 func (i interrupted) Error() string { return "interrupted: " + i.signal.String() }
 
-// interruptible ends the context at the first SIGINT, SIGTERM or SIGHUP; at a
-// second one it calls exit at once.
-func interruptible(parent context.Context, exit func(int)) (context.Context, func()) {
+// lastWords is how long a run that is stopped at once may take to tell where
+// it left the servers.
+const lastWords = 5 * time.Second
+
+// interruptible ends the context at the first SIGINT, SIGTERM or SIGHUP. At a
+// second one abort is closed; at a third, or after the last words, exit is called.
+func interruptible(parent context.Context, exit func(int)) (ctx context.Context, abort <-chan struct{}, stop func()) {
 	ctx, cancel := context.WithCancelCause(parent)
+	aborted := make(chan struct{})
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
 	var watch sync.WaitGroup
@@ -34,10 +43,17 @@ func interruptible(parent context.Context, exit func(int)) (context.Context, fun
 			cancel(interrupted{first.(syscall.Signal)})
 		}
 		if second, ok := <-signals; ok {
-			exit(exitForSignal(second.(syscall.Signal)))
+			close(aborted)
+			select {
+			case _, ok = <-signals:
+			case <-time.After(lastWords):
+			}
+			if ok {
+				exit(exitForSignal(second.(syscall.Signal)))
+			}
 		}
 	})
-	return ctx, func() {
+	return ctx, aborted, func() {
 		signal.Stop(signals)
 		close(signals)
 		watch.Wait()
