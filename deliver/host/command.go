@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"strings"
@@ -82,9 +83,8 @@ func environment(more map[string]string) []string {
 
 // appEnvironment is what every command of an app can rely on.
 func (l *Local) appEnvironment(id string, more map[string]string) []string {
-	env := map[string]string{"APP": l.place.App, "RELEASE": id, "DELIVER_TO": l.root}
-	for name, value := range more {
-		env[name] = value
-	}
+	env := map[string]string{"APP": l.place.App, "RELEASE": id}
+	maps.Copy(env, more)
+	env["DELIVER_TO"] = l.root // expanded here, which the caller cannot do
 	return environment(env)
 }

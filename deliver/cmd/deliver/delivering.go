@@ -80,7 +80,8 @@ func (c *course) run(ctx context.Context) error {
 			promoted = c.settle(ctx)
 		}
 	}
-	return c.show.end(c.delivery.Deliver(ctx), promoted)
+	out := c.delivery.Deliver(ctx) // sets promoted
+	return c.show.end(out, promoted)
 }
 
 // settle keeps what went well for the next delivery and for new servers.

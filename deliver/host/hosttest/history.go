@@ -45,7 +45,7 @@ func hookAbsent(t *testing.T, s *site) {
 
 func hookRuns(t *testing.T, s *site) {
 	s.receive(t, Make(t, "v1", Script(hookPath, `pwd -P; echo "$APP $RELEASE $DELIVER_TO $PREVIOUS"`)))
-	output, err := s.Hook(s.ctx, "pre-switch", "v1", map[string]string{"PREVIOUS": "v0", "APP": "store"})
+	output, err := s.Hook(s.ctx, "pre-switch", "v1", map[string]string{"PREVIOUS": "v0", "APP": "store", "DELIVER_TO": "~/app"})
 	require.NoError(t, err)
 	assert.Equal(t, s.path("releases", "v1")+"\nstore v1 "+s.root+" v0\n", output)
 }
