@@ -22,6 +22,7 @@ func (c *Config) derive(dir string) error {
 	}{
 		{"APP", nameLike.MatchString(c.App), "is no name for an app: it begins with a letter or digit and holds letters, digits, dots, dashes and underscores"},
 		{"APP_USER", userLike.MatchString(c.AppUser), "is no login name"},
+		{"PROCFILE", c.exports(), "is exported where SUPERVISOR is systemd, runit, supervisor or upstart, and is a path in the release"},
 		{"DELIVER_TO", pathLike(c.DeliverTo), "is no place for an app: it is a path that begins with / or ~, below the first directory"},
 	} {
 		if !check.good {
@@ -30,6 +31,12 @@ func (c *Config) derive(dir string) error {
 		}
 	}
 	return nil
+}
+
+// exports says whether a Procfile that is set can be exported.
+func (c *Config) exports() bool {
+	return c.Procfile == "" || filepath.IsLocal(c.Procfile) &&
+		slices.Contains([]string{"systemd", "runit", "supervisor", "upstart"}, c.Supervisor)
 }
 
 // preset fills a setting that has no value.

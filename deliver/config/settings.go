@@ -44,6 +44,8 @@ type Settings struct {
 	Supervisor  string // systemd, openrc, upstart, runit, supervisor, none; empty: find out
 	Service     string
 	RestartCmd  string
+	Procfile    string // path in the release; empty: nothing is exported
+	Formation   string
 	Port        int
 	SharedPaths []string
 

@@ -129,7 +129,9 @@ func theService() []Variable {
 			choices("systemd", "openrc", "upstart", "runit", "supervisor", "none").orElse("RESTART_CMD restarts what is none of these"),
 		row("SERVICE", "service", "", "unit, service directory or program", text(func(s *Settings) *string { return &s.Service })).from("APP"),
 		row("RESTART_CMD", "restart-cmd", "", "command that restarts the app, run in current", text(func(s *Settings) *string { return &s.RestartCmd })),
-		row("PORT", "port", "", "port the app listens on, for a Procfile's processes", port(func(s *Settings) *int { return &s.Port })),
+		row("PROCFILE", "procfile", "", "path of a Procfile in the release: its processes are exported to SUPERVISOR", text(func(s *Settings) *string { return &s.Procfile })),
+		row("FORMATION", "formation", "", "how many of each of its processes: web=2,worker=1; default: one", text(func(s *Settings) *string { return &s.Formation })),
+		row("PORT", "port", "", "port of the first of its processes; default: PORT of the release's .env, or 5000", port(func(s *Settings) *int { return &s.Port })),
 		row("SHARED_PATHS", "shared-paths", "", "paths that all releases share", list(func(s *Settings) *[]string { return &s.SharedPaths })),
 	}
 }

@@ -8,9 +8,12 @@ import (
 	"maps"
 	"os"
 	"os/exec"
+	"regexp"
 	"strings"
 	"syscall"
 	"time"
+
+	"deliver/procfile"
 )
 
 // mostOutput is how much of a command's output is kept, from its end.
@@ -74,12 +77,26 @@ func lastLines(output string, n int) string {
 
 // environment is this process's with more set in it.
 func environment(more map[string]string) []string {
-	env := os.Environ()
-	for name, value := range more {
+	return append(os.Environ(), settings(more)...)
+}
+
+func settings(values map[string]string) []string {
+	var env []string
+	for name, value := range values {
 		env = append(env, name+"="+value)
 	}
 	return env
 }
+
+// shellWord is a path as one word of sh, and of what splits words as sh does.
+func shellWord(path string) string {
+	if plainPath.MatchString(path) {
+		return path
+	}
+	return procfile.Quote(path)
+}
+
+var plainPath = regexp.MustCompile(`^[A-Za-z0-9_./@+-]+$`)
 
 // appEnvironment is what every command of an app can rely on.
 func (l *Local) appEnvironment(id string, more map[string]string) []string {

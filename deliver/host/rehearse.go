@@ -5,6 +5,9 @@ import "strings"
 // restartCommands are what Restart runs for a service in this state. What
 // depends on what the first of them says is told with its condition.
 func (s Service) restartCommands(seen sighting) []string {
+	if s.isExported() {
+		return []string{"the processes of " + s.Procfile + " exported to " + s.Manager + ", and restarted"}
+	}
 	switch seen.Manager {
 	case managerSystemd:
 		return systemd{}.restartCommands(s.Name, seen)

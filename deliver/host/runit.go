@@ -12,7 +12,7 @@ import (
 )
 
 // runit asks and tells the runsv of a service directory.
-type runit struct{}
+type runit struct{ own runitPlace } // own is set for what was exported
 
 func (r runit) look(ctx context.Context, name string) (sighting, error) {
 	seen := sighting{ServiceState: ServiceState{Manager: managerRunit, Detail: "no such service directory"}}
@@ -92,10 +92,13 @@ func (r runit) awaitNext(ctx context.Context, name string, pid int) error {
 }
 
 // dir is the service directory of name.
-func (runit) dir(name string) (string, bool) {
+func (r runit) dir(name string) (string, bool) {
 	places := []string{"/etc/service", "/service", "/var/service"}
 	if dir := os.Getenv("SVDIR"); dir != "" {
 		places = []string{dir}
+	}
+	if r.own.services != "" {
+		places = []string{r.own.services}
 	}
 	for _, place := range places {
 		dir := filepath.Join(place, name)

@@ -107,6 +107,12 @@ type Service struct {
 	Manager string `json:"manager"`           // systemd, openrc, upstart, runit, supervisor, none, or "" to find out
 	Name    string `json:"name"`              // unit, service directory or program; usually the app
 	Command string `json:"command,omitempty"` // RESTART_CMD, run by sh in current; wins over Manager
+	// Procfile is the path of one in the release, whose processes Restart
+	// exports to Manager, with names that begin with Name.
+	Procfile  string `json:"procfile,omitempty"`
+	Formation string `json:"formation,omitempty"` // how many of each: web=2,worker=1; empty: one
+	Port      int    `json:"port,omitempty"`      // of the first process; 0: PORT of .env, or 5000
+	User      string `json:"user,omitempty"`      // whom the processes run as, where root exports them
 }
 
 // Health says how an app proves that it is well. With none of URL, Port and

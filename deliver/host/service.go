@@ -57,6 +57,9 @@ func (l *Local) Restart(ctx context.Context, service Service) error {
 	if service.Command != "" {
 		return l.runRestart(ctx, service.Command)
 	}
+	if service.isExported() {
+		return l.restartExported(ctx, service)
+	}
 	m, before, err := l.findManager(ctx, service)
 	if err != nil && !isRefusal(err) { // who may not look may still be allowed to restart
 		return err
@@ -64,14 +67,19 @@ func (l *Local) Restart(ctx context.Context, service Service) error {
 	if _, none := m.(noManager); none && service.Manager != managerNone {
 		return cmp.Or(err, noManagerKnows(service.Name))
 	}
+	return l.restartBy(ctx, m, before, service.Name)
+}
+
+// restartBy restarts the service and remembers how it was then.
+func (l *Local) restartBy(ctx context.Context, m manager, before sighting, name string) error {
 	kills := oomKills()
-	err = m.restart(ctx, service.Name)
-	after, lookErr := lookSoon(ctx, m, service.Name)
+	err := m.restart(ctx, name)
+	after, lookErr := lookSoon(ctx, m, name)
 	if err != nil && (lookErr != nil || !didNotStay(err, before, after)) {
 		return err
 	}
 	if lookErr == nil {
-		l.remember(service.Name, before, after, kills, err)
+		l.remember(name, before, after, kills, err)
 	}
 	return nil
 }
@@ -125,6 +133,9 @@ func (l *Local) findManager(ctx context.Context, service Service) (manager, sigh
 	all := l.managers()
 	if strings.HasPrefix(service.Name, "-") || strings.ContainsAny(service.Name, "/ \n") {
 		return nil, sighting{}, &Error{Kind: KindService, Message: fmt.Sprintf("%q is no name of a service", service.Name)}
+	}
+	if service.isExported() {
+		return l.findExported(ctx, service)
 	}
 	if service.Manager == "" {
 		return l.searchManager(ctx, service)

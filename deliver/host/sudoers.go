@@ -14,7 +14,7 @@ func (s Service) Sudoers(user string) []string {
 
 // privileged are the commands that a manager lets only root use.
 func (s Service) privileged() []string {
-	if s.Command != "" {
+	if s.Command != "" || s.isExported() {
 		return nil
 	}
 	switch s.Manager {

@@ -12,8 +12,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// systemd asks and tells the system's instance.
-type systemd struct{}
+// systemd asks and tells the system's instance, or this user's own.
+type systemd struct{ user bool }
 
 // shownProperties are those that parseShow reads.
 const shownProperties = "LoadState,ActiveState,SubState,Result,MainPID,NRestarts,ExecMainCode,ExecMainStatus,NeedDaemonReload"
@@ -82,11 +82,30 @@ func (t tool) resetFailed(ctx context.Context, seen sighting, name string) error
 	return err
 }
 
-func (systemd) tool() (tool, error) {
+func (s systemd) tool() (tool, error) {
+	if s.user {
+		return userSystemctl()
+	}
 	if _, err := os.Stat("/run/systemd/system"); err != nil {
 		return tool{}, &Error{Kind: KindService, Message: "this server does not run systemd", Hint: "set SUPERVISOR to what it runs"}
 	}
 	return findTool("systemctl", "")
+}
+
+// userSystemctl is for the instance of this user, which a login over SSH does not
+// always name in its environment.
+func userSystemctl() (tool, error) {
+	dir := fmt.Sprintf("/run/user/%d", os.Geteuid())
+	if _, err := os.Stat(filepath.Join(dir, "systemd")); err != nil {
+		return tool{}, &Error{
+			Kind:    KindService,
+			Message: "no systemd runs for " + userName(),
+			Hint:    "as root on the server: loginctl enable-linger " + userName(),
+		}
+	}
+	t, err := findTool("systemctl", "")
+	t.first, t.env = []string{"--user"}, map[string]string{"XDG_RUNTIME_DIR": dir}
+	return t, err
 }
 
 // unitName is the whole name of a unit; one without a type is a service.

@@ -15,6 +15,9 @@ import (
 type tool struct {
 	path string
 	dir  string // where it runs, empty: anywhere
+	// first are arguments before all others, env is added to the environment.
+	first []string
+	env   map[string]string
 }
 
 func findTool(name, dir string) (tool, error) {
@@ -32,6 +35,7 @@ func findTool(name, dir string) (tool, error) {
 
 // do runs the tool; where this user may not, by sudo.
 func (t tool) do(ctx context.Context, args ...string) (string, error) {
+	args = append(slices.Clone(t.first), args...)
 	output, err := t.run(ctx, t.path, args...)
 	if os.Geteuid() == 0 || !refused(output) {
 		return output, err
@@ -62,7 +66,7 @@ func (t tool) hear(ctx context.Context, args ...string) (string, error) {
 
 func (t tool) run(ctx context.Context, name string, args ...string) (string, error) {
 	cmd := newCommand(ctx, t.dir, name, args...)
-	cmd.Env = environment(map[string]string{"LC_ALL": "C", "SYSTEMD_PAGER": "", "SYSTEMD_COLORS": "0", "SVWAIT": "1"})
+	cmd.Env = append(environment(map[string]string{"LC_ALL": "C", "SYSTEMD_PAGER": "", "SYSTEMD_COLORS": "0", "SVWAIT": "1"}), settings(t.env)...)
 	return run(ctx, cmd)
 }
 

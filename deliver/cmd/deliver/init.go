@@ -61,7 +61,7 @@ func firstConfig(c *config.Config) string {
 	b.WriteString("# How this app is delivered. This file is a bash script: it is run at each\n" +
 		"# delivery, so a value can be a command's output. deliver check shows the\n" +
 		"# values, deliver help settings all there are.\n")
-	for _, name := range []string{"APP", "HOSTS", "APP_USER", "DELIVER_TO", "SUPERVISOR", "HEALTH_URL", "ORDER", "BATCH", "KEEP_RELEASES", "SHARED_PATHS", "STORE"} {
+	for _, name := range []string{"APP", "HOSTS", "APP_USER", "DELIVER_TO", "SUPERVISOR", "PROCFILE", "HEALTH_URL", "ORDER", "BATCH", "KEEP_RELEASES", "SHARED_PATHS", "STORE"} {
 		v := c.Value(name)
 		fmt.Fprintf(&b, "\n# %s\n", v.Variable.Help)
 		if v.Given || name == "APP" {
@@ -82,7 +82,7 @@ func example(v config.Value) string {
 		return v.Text
 	}
 	examples := map[string]string{
-		"HOSTS": "web-1 web-2", "SUPERVISOR": "systemd", "HEALTH_URL": "http://localhost:8080/health",
+		"HOSTS": "web-1 web-2", "SUPERVISOR": "systemd", "PROCFILE": "Procfile", "HEALTH_URL": "http://localhost:8080/health",
 		"ORDER": "rolling", "BATCH": "25%", "SHARED_PATHS": "log", "STORE": "s3://bucket/job",
 	}
 	return examples[v.Variable.Name]
@@ -93,8 +93,15 @@ func quoted(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) +
 
 // serverNeeds says what the app's user must be allowed to do on a server.
 func serverNeeds(c *config.Config) string {
-	lines := appOf(c.Settings).Service.Sudoers(c.AppUser)
+	service := serviceOf(c.Settings)
+	if script := service.Provision(c.AppUser, c.DeliverTo); c.Procfile != "" && script != "" {
+		return fmt.Sprintf("\nOn each server, once, as root (unless %s is root):\n\n%s\n", c.AppUser, script)
+	}
+	lines := service.Sudoers(c.AppUser)
 	if len(lines) == 0 {
+		if c.Procfile != "" {
+			return fmt.Sprintf("Only root may give upstart jobs: let HOSTS be root@NAME. The processes run as %s.\n", c.AppUser)
+		}
 		return "With SUPERVISOR set, deliver init says what a server's sudoers need.\n"
 	}
 	return fmt.Sprintf("\nOn each server, /etc/sudoers.d/%s (unless %s is root):\n\n%s\n", c.AppUser, c.AppUser, strings.Join(lines, "\n"))

@@ -38,12 +38,19 @@ func placeOf(s config.Settings) host.Place {
 func appOf(s config.Settings) delivery.App {
 	return delivery.App{
 		Place:   placeOf(s),
-		Service: host.Service{Manager: s.Supervisor, Name: s.Service, Command: s.RestartCmd},
+		Service: serviceOf(s),
 		Health: host.Health{
 			URL: s.HealthURL, Port: s.HealthPort, Command: s.HealthCmd,
 			Rise: s.HealthRise, Interval: s.HealthInterval, Timeout: s.HealthTimeout, Deadline: s.HealthDeadline,
 		},
 		Keep: s.KeepReleases,
+	}
+}
+
+func serviceOf(s config.Settings) host.Service {
+	return host.Service{
+		Manager: s.Supervisor, Name: s.Service, Command: s.RestartCmd,
+		Procfile: s.Procfile, Formation: s.Formation, Port: s.Port, User: s.AppUser,
 	}
 }
 
