@@ -146,10 +146,8 @@ func (c *completion) values(flag string) []candidate {
 	v, isSetting := setBy(f)
 	project := c.outline()
 	switch {
-	case !isSetting && flag == "to" && c.command.Name == "install", flag == "output", flag == "o":
-		return files
-	case !isSetting && (flag == "to" || flag == "release"):
-		return plainWords(project.releases())
+	case !isSetting:
+		return c.ownValues(f.Names()[0], project)
 	case len(v.Choices) > 0:
 		return plainWords(v.Choices)
 	}
@@ -168,6 +166,17 @@ func (c *completion) values(flag string) []candidate {
 		return plainWords(project.refs("refs/heads", "refs/tags"))
 	case "BUILD", "SSH_CONFIG", "KNOWN_HOSTS", "LOG_FILE":
 		return files
+	}
+	return nil
+}
+
+// ownValues are those of a flag that is a command's own.
+func (c *completion) ownValues(flag string, project outline) []candidate {
+	switch {
+	case flag == "output" || flag == "to" && c.command.Name == "install":
+		return files
+	case flag == "to" || flag == "release":
+		return plainWords(project.releases())
 	}
 	return nil
 }
