@@ -52,6 +52,8 @@ type Jenkins struct {
 	Listen      string        `yaml:"listen"`       // of the embedded one; default: 127.0.0.1:8081
 	Executors   int           `yaml:"executors"`    // of the embedded one; default: 2
 	QuietPeriod time.Duration `yaml:"quiet_period"` // of the embedded one; default: none
+	Drain       time.Duration `yaml:"drain"`        // how long the embedded one's builds may go on when autobuilder is stopped; default: 1m
+	CAFile      string        `yaml:"ca_file"`      // certificates that url's is signed with; default: the system's
 }
 
 // Embedded says whether autobuilder runs the Jenkins itself.
@@ -102,10 +104,11 @@ func (c *Config) defaults() {
 	if c.Jenkins.Embedded() {
 		setDefault(&c.Jenkins.Listen, "127.0.0.1:8081")
 		setDefault(&c.Jenkins.Executors, 2)
+		setDefault(&c.Jenkins.Drain, time.Minute)
 	}
 	paths := []*string{
 		&c.Data, &c.Templates, &c.GitHub.Secret.SecretFile, &c.GitHub.Secret.PreviousSecretFile, &c.GitHub.TokenFile,
-		&c.Jenkins.TokenFile,
+		&c.Jenkins.TokenFile, &c.Jenkins.CAFile,
 	}
 	for i := range c.Tokens {
 		paths = append(paths, &c.Tokens[i].TokenFile)

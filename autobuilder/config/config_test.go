@@ -136,7 +136,7 @@ func TestWhatIsWrongIsSaidWithItsLine(t *testing.T) {
 		{"a negative duration", full("poll: -1s"), "ci.yml:2: poll: -1s is negative"},
 		{"the embedded Jenkins at the same address", full("listen: :8081\njenkins: {listen: ':8081'}"), "ci.yml:3: jenkins.listen: :8081 is autobuilder's own address"},
 		{"a user of the embedded Jenkins", full("jenkins: {user: bot}"), "ci.yml:2: jenkins.user: is set, but url is not"},
-		{"executors of a real Jenkins", full("jenkins: {url: 'http://ci.test', executors: 3}"), "ci.yml:2: jenkins: listen, executors and quiet_period"},
+		{"executors of a real Jenkins", full("jenkins: {url: 'http://ci.test', executors: 3}"), "ci.yml:2: jenkins: listen, executors, quiet_period and drain"},
 		{"a token without its user", full("jenkins: {url: 'http://ci.test', token_env: T}"), "ci.yml:2: jenkins.user: is missing"},
 		{"a user without a token", full("jenkins: {url: 'http://ci.test', user: bot}"), "ci.yml:2: jenkins.user: needs token_env or token_file"},
 		{"a token in two places", full("jenkins: {url: 'http://ci.test', user: b, token_env: T, token_file: f}"), "ci.yml:2: jenkins: token_env and token_file are both set"},

@@ -104,13 +104,15 @@ func (c *checker) jenkins(j Jenkins) {
 			c.add("jenkins.executors", "must be 1 or more")
 		}
 		c.positive("jenkins.quiet_period", j.QuietPeriod)
+		c.positive("jenkins.drain", j.Drain)
+		c.unused("jenkins.ca_file", j.CAFile)
 		return
 	}
 	c.web("jenkins.url", j.URL)
 	c.oneOf("jenkins", "token", j.TokenEnv, j.TokenFile)
 	c.token(j)
-	if j.Listen != "" || j.Executors != 0 || j.QuietPeriod != 0 {
-		c.add("jenkins", "listen, executors and quiet_period are the embedded Jenkins', but url is set")
+	if j.Listen != "" || j.Executors != 0 || j.QuietPeriod != 0 || j.Drain != 0 {
+		c.add("jenkins", "listen, executors, quiet_period and drain are the embedded Jenkins', but url is set")
 	}
 }
 
@@ -146,7 +148,7 @@ func (c *checker) tokens(tokens []Token) {
 
 func (c *checker) unused(field, value string) {
 	if value != "" {
-		c.add(field, "is set, but url is not: the embedded Jenkins has no users")
+		c.add(field, "is set, but url is not: the embedded Jenkins has none")
 	}
 }
 

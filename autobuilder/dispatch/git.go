@@ -99,6 +99,20 @@ func (g Git) isAncestor(ctx context.Context, project, branch, ancestor, commit s
 	return err == nil, err
 }
 
+// Newest are the newest commits of the branch, as it was last fetched. Most that
+// are asked for are among them.
+func (g Git) Newest(ctx context.Context, project, branch string) (map[string]bool, error) {
+	list, err := g.run(ctx, "-C", g.history(project), "rev-list", "--max-count=1000", "refs/heads/"+branch, "--")
+	if err != nil {
+		return nil, err
+	}
+	commits := map[string]bool{}
+	for commit := range strings.FieldsSeq(list) {
+		commits[commit] = true
+	}
+	return commits, nil
+}
+
 // errUnknownCommit says that the branch's history lacks a commit.
 var errUnknownCommit = errors.New("the branch has no commit")
 

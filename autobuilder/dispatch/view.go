@@ -12,8 +12,8 @@ import (
 // than itself: it holds what was pushed.
 type view struct {
 	git      Git
-	asked    map[string]listing   // by URL
-	branches map[string]time.Time // when a project's history was fetched
+	asked    map[string]listing // by URL
+	branches map[string]history // by project
 }
 
 type listing struct {
@@ -21,12 +21,17 @@ type listing struct {
 	at   time.Time
 }
 
+type history struct {
+	newest map[string]bool // commits
+	at     time.Time
+}
+
 // fresh is how long a view holds while a long row of deliveries is judged.
-const fresh = time.Second
+const fresh = 3 * time.Second
 
 // look makes a view for deliveries that are in the ledger now.
 func (d *Dispatcher) look() *view {
-	return &view{git: d.Git, asked: map[string]listing{}, branches: map[string]time.Time{}}
+	return &view{git: d.Git, asked: map[string]listing{}, branches: map[string]history{}}
 }
 
 func (v *view) refs(ctx context.Context, url string) (Refs, error) {
@@ -43,28 +48,32 @@ func (v *view) refs(ctx context.Context, url string) (Refs, error) {
 
 // contains says whether the commit is in the history of the project's branch.
 func (v *view) contains(ctx context.Context, p build.Project, commit string) (bool, error) {
-	if err := v.fetch(ctx, p); err != nil {
-		return false, err
+	h, err := v.history(ctx, p)
+	if err != nil || h.newest[commit] {
+		return err == nil, err
 	}
 	return v.git.Contains(ctx, p.Name, p.Branch, commit)
 }
 
 // below says whether a commit of the project's branch came from another.
 func (v *view) below(ctx context.Context, p build.Project, ancestor, commit string) (bool, error) {
-	if err := v.fetch(ctx, p); err != nil {
+	if _, err := v.history(ctx, p); err != nil {
 		return false, err
 	}
 	return v.git.isAncestor(ctx, p.Name, p.Branch, ancestor, commit)
 }
 
-func (v *view) fetch(ctx context.Context, p build.Project) error {
-	if at, ok := v.branches[p.Name]; ok && time.Since(at) < fresh {
-		return nil
+func (v *view) history(ctx context.Context, p build.Project) (history, error) {
+	if h, ok := v.branches[p.Name]; ok && time.Since(h.at) < fresh {
+		return h, nil
 	}
-	now := time.Now()
-	if err := v.git.Fetch(ctx, p.Name, p.CloneURL, p.Branch); err != nil {
-		return err
+	h := history{at: time.Now()}
+	err := v.git.Fetch(ctx, p.Name, p.CloneURL, p.Branch)
+	if err == nil {
+		h.newest, err = v.git.Newest(ctx, p.Name, p.Branch)
 	}
-	v.branches[p.Name] = now
-	return nil
+	if err == nil {
+		v.branches[p.Name] = h
+	}
+	return h, err
 }

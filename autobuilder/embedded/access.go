@@ -9,6 +9,9 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strings"
+
+	"github.com/go-chi/chi/v5"
 )
 
 const (
@@ -64,7 +67,7 @@ func (s *Server) guarded(next http.Handler) http.Handler {
 			refuse(w, http.StatusForbidden, err.Error())
 			return
 		}
-		if code, reason := s.admit(r); code != http.StatusOK {
+		if code, reason := s.admit(r); code != http.StatusOK && !s.hasJobToken(r) {
 			if code == http.StatusUnauthorized {
 				w.Header().Set("WWW-Authenticate", `Basic realm="Jenkins", charset="UTF-8"`)
 			}
@@ -104,6 +107,36 @@ func (s *Server) admit(r *http.Request) (int, string) {
 		return http.StatusOK, ""
 	}
 	return http.StatusUnauthorized, "Invalid password/token for user: " + user
+}
+
+// hasJobToken lets who cannot log in start a build, with the token that the job's
+// config names for that, if everybody may see the job.
+func (s *Server) hasJobToken(r *http.Request) bool {
+	_, _, login := r.BasicAuth()
+	name, start, ok := strings.Cut(strings.TrimPrefix(chi.RouteContext(r.Context()).RoutePath, "/job/"), "/")
+	if login || !ok || start != "build" && start != "buildWithParameters" || s.options.Token != "" && !s.options.AnonymousRead {
+		return false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	name, err := url.PathUnescape(name)
+	return err == nil && s.jobs[name] != nil && s.jobs[name].hasToken(r)
+}
+
+func (j *job) hasToken(r *http.Request) bool {
+	given := r.URL.Query().Get("token")
+	return j.spec.authToken != "" && subtle.ConstantTimeCompare([]byte(given), []byte(j.spec.authToken)) == 1
+}
+
+// byToken lets a GET start a build, which changes things, only with the job's token.
+func byToken(start func(http.ResponseWriter, *http.Request, *job)) func(http.ResponseWriter, *http.Request, *job) {
+	return func(w http.ResponseWriter, r *http.Request, j *job) {
+		if !j.hasToken(r) {
+			wrongMethod(w, r)
+			return
+		}
+		start(w, r, j)
+	}
 }
 
 func (s *Server) isUser(user, token string) bool {

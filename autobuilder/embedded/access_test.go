@@ -126,3 +126,49 @@ func TestCrumbStaysWithItsSession(t *testing.T) {
 	assert.Empty(t, again.Result().Cookies())
 	assert.NotEqual(t, first.Body.String(), ask().Body.String())
 }
+
+// A job that names a token is started with it by who has no login: a GET then
+// builds too, and without it never does.
+func TestAJobsOwnToken(t *testing.T) {
+	t.Parallel()
+	const config = "<project><authToken>let me</authToken></project>"
+	closed := handler(t, embedded.Options{User: "ci", Token: "secret"})
+	readable := handler(t, embedded.Options{User: "ci", Token: "secret", AnonymousRead: true})
+	open := handler(t, embedded.Options{})
+	for _, server := range []*embedded.Server{closed, readable} {
+		req := httptest.NewRequest(http.MethodPost, "http://127.0.0.1/createItem?name=a+job", strings.NewReader(config))
+		req.SetBasicAuth("ci", "secret")
+		w := httptest.NewRecorder()
+		server.ServeHTTP(w, req)
+		require.Equal(t, http.StatusOK, w.Code, w.Body)
+	}
+	for name, c := range map[string]struct {
+		server *embedded.Server
+		method string
+		path   string
+		login  bool
+		code   int
+	}{
+		"a GET":                     {readable, "GET", "/job/a%20job/build?token=let+me", false, 201},
+		"a POST":                    {readable, "POST", "/job/a%20job/build?token=let+me", false, 201},
+		"a wrong one":               {readable, "POST", "/job/a%20job/build?token=let", false, 401},
+		"none":                      {readable, "POST", "/job/a%20job/build", false, 401},
+		"a GET with a wrong one":    {readable, "GET", "/job/a%20job/build?token=x", false, 405},
+		"a GET with a login":        {readable, "GET", "/job/a%20job/build", true, 405},
+		"another page":              {readable, "POST", "/job/a%20job/doDelete?token=let+me", false, 401},
+		"a job that is not seen":    {closed, "GET", "/job/a%20job/build?token=let+me", false, 401},
+		"a job that is not there":   {readable, "POST", "/job/none/build?token=let+me", false, 401},
+		"a job that names no token": {open, "GET", "/job/none/build?token=", false, 404},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			req := httptest.NewRequest(c.method, "http://127.0.0.1"+c.path, http.NoBody)
+			if c.login {
+				req.SetBasicAuth("ci", "secret")
+			}
+			w := httptest.NewRecorder()
+			c.server.ServeHTTP(w, req)
+			assert.Equal(t, c.code, w.Code, w.Body)
+		})
+	}
+}

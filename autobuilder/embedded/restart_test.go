@@ -184,6 +184,29 @@ func TestStoppedServer(t *testing.T) {
 	assert.Equal(t, int64(3), after.number(t, fresh))
 }
 
+func TestAStoppedServerLetsABuildEnd(t *testing.T) {
+	t.Parallel()
+	f := start(t, embedded.Options{Drain: time.Minute})
+	out, gate := t.TempDir(), newGate(t)
+	f.create(t, "job", shells("echo $$ > "+out+"/shell\n"+waiting(gate)))
+	f.trigger(t, "job", nil)
+	eventually(t, func() bool { return pidIn(out+"/shell") > 0 })
+	stopped := make(chan struct{})
+	go func() {
+		defer close(stopped)
+		f.stop()
+	}()
+	select {
+	case <-stopped:
+		require.Fail(t, "it stopped while the build ran")
+	case <-time.After(100 * time.Millisecond):
+	}
+	open(t, gate)
+	<-stopped
+	after := start(t, embedded.Options{Dir: f.dir})
+	assert.Equal(t, "SUCCESS", after.over(t, "job", 1).Result)
+}
+
 func TestNumbersOfRemovedBuildsAreNotUsedAgain(t *testing.T) {
 	t.Parallel()
 	f := start(t, embedded.Options{})

@@ -46,8 +46,12 @@ func (s *Server) jobRoutes(r chi.Router) {
 	r.Post("/doDelete", s.onJob(s.doDelete))
 	r.Post("/disable", s.onJob(s.disable(true)))
 	r.Post("/enable", s.onJob(s.disable(false)))
-	r.Post("/build", s.onJob(s.build))
-	r.Post("/buildWithParameters", s.onJob(s.buildWithParameters))
+	for path, start := range map[string]func(http.ResponseWriter, *http.Request, *job){
+		"/build": s.build, "/buildWithParameters": s.buildWithParameters,
+	} {
+		r.Post(path, s.onJob(start))
+		r.Get(path, s.onJob(byToken(start)))
+	}
 	r.Get("/{build}", s.page(buildPage))
 	r.Get("/{build}/api/json", s.api(buildView))
 	r.Get("/{build}/console", s.page(buildPage))

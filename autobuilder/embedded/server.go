@@ -22,6 +22,7 @@ type Options struct {
 	URL         string        // where the server is reached, for BUILD_URL and links; empty: as the request says
 	Executors   int           // builds at a time; default 2
 	QuietPeriod time.Duration // between trigger and start, where the job says nothing
+	Drain       time.Duration // how long running builds may go on when the server is stopped
 	Grace       time.Duration // from SIGTERM to SIGKILL for a build that is stopped; default 15 s
 	Env         []string      // what builds start from; nil: PATH, HOME, locale and the like of this process
 	Extra       []string      // variables that every build gets besides
@@ -154,15 +155,30 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.handler.ServeHTTP(w, r)
 }
 
-// Run starts builds until ctx is done, then stops those that run and waits for
-// them. What is in the queue stays there for the next server.
+// Run starts builds until ctx is done. It lets those that run then go on for a
+// while, stops what is left, and returns when the last is over. What is in the
+// queue stays there for the next server.
 func (s *Server) Run(ctx context.Context) error {
 	var builds sync.WaitGroup
-	defer builds.Wait()
+	running, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
 	for ctx.Err() == nil {
-		s.awaitWork(ctx, s.startReady(ctx, &builds))
+		s.awaitWork(ctx, s.startReady(running, &builds))
 	}
+	s.drain(&builds, stop)
 	return nil
+}
+
+func (s *Server) drain(builds *sync.WaitGroup, stop func()) {
+	s.mu.Lock()
+	left := len(s.running)
+	s.mu.Unlock()
+	if left > 0 && s.options.Drain > 0 {
+		s.options.Logger.Info("running builds may go on", "builds", left, "for", s.options.Drain)
+	}
+	late := time.AfterFunc(s.options.Drain, stop)
+	defer late.Stop()
+	builds.Wait()
 }
 
 // awaitWork returns when something may be startable: a change, or the end of

@@ -17,6 +17,7 @@ type spec struct {
 	disabled    bool
 	concurrent  bool
 	quiet       time.Duration // -1: as the server's
+	authToken   string        // who has it may start builds; empty: nobody by a token
 	workspace   string        // a directory of its own; empty: the server gives one
 	keepBuilds  int           // 0: all
 	keepDays    int           // 0: for ever
@@ -104,6 +105,8 @@ func (r *reader) project(root *etree.Element) {
 			r.spec.concurrent = r.boolean(el)
 		case "quietPeriod":
 			r.spec.quiet = time.Duration(r.number(el)) * time.Second
+		case "authToken":
+			r.spec.authToken = strings.TrimSpace(el.Text())
 		case "customWorkspace":
 			r.customWorkspace(el)
 		case "logRotator":

@@ -77,7 +77,7 @@ func (s *Server) enqueue(w http.ResponseWriter, r *http.Request, j *job, form ur
 		return
 	}
 	now := time.Now()
-	it, err := s.queue.add(item{Job: j.name, Params: params, Cause: "Started by user " + who(r), Since: now, Due: now.Add(quiet)})
+	it, err := s.queue.add(item{Job: j.name, Params: params, Cause: cause(r, j), Since: now, Due: now.Add(quiet)})
 	if err != nil {
 		refuse(w, http.StatusInternalServerError, err.Error())
 		return
@@ -85,6 +85,13 @@ func (s *Server) enqueue(w http.ResponseWriter, r *http.Request, j *job, form ur
 	s.changed()
 	w.Header().Set("Location", s.root(r)+itemURL(it.ID))
 	w.WriteHeader(http.StatusCreated)
+}
+
+func cause(r *http.Request, j *job) string {
+	if j.hasToken(r) {
+		return "Started by remote host " + hostOnly(r.RemoteAddr)
+	}
+	return "Started by user " + who(r)
 }
 
 // quietPeriod is the request's, as in "5" or "5sec", or the job's, or the server's.

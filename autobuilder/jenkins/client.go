@@ -4,6 +4,8 @@ package jenkins
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net/http"
@@ -16,11 +18,12 @@ import (
 
 // Options say which Jenkins, and as whom.
 type Options struct {
-	URL       string            // of the Jenkins, with its path prefix if it has one
-	User      string            // empty: anonymous
-	Token     string            // an API token; a password works too
-	Timeout   time.Duration     // for one request; default 30 s
-	Transport http.RoundTripper // default: a clone of net/http's
+	URL         string            // of the Jenkins, with its path prefix if it has one
+	User        string            // empty: anonymous
+	Token       string            // an API token; a password works too
+	Timeout     time.Duration     // for one request; default 30 s
+	Authorities []byte            // PEM certificates that Jenkins' own is signed with; empty: the system's
+	Transport   http.RoundTripper // default: a clone of net/http's
 }
 
 // Client is a Jenkins. It is safe for use by several goroutines.
@@ -49,8 +52,26 @@ func New(o Options) (*Client, error) {
 	if o.Timeout <= 0 {
 		o.Timeout = 30 * time.Second
 	}
+	if o.Transport == nil {
+		if o.Transport, err = newTransport(o.Authorities); err != nil {
+			return nil, err
+		}
+	}
 	web := &http.Client{Transport: newGuard(o), Timeout: o.Timeout}
 	return &Client{options: o, requester: newRequester(web, o)}, nil
+}
+
+func newTransport(authorities []byte) (http.RoundTripper, error) {
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	if len(authorities) == 0 {
+		return transport, nil
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(authorities) {
+		return nil, errors.New("jenkins authorities: the file holds no PEM certificate")
+	}
+	transport.TLSClientConfig = &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}
+	return transport, nil
 }
 
 func checkURL(raw string) (string, error) {

@@ -2,6 +2,7 @@ package jenkins_test
 
 import (
 	"context"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
@@ -417,6 +418,23 @@ func TestBuildIsNotTakenForAnother(t *testing.T) {
 	client := odd(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, `{}`) })
 	_, err := client.Build(t.Context(), "job", 5)
 	require.ErrorContains(t, err, "jenkins answered for build 0")
+}
+
+func TestAnOwnAuthority(t *testing.T) {
+	t.Parallel()
+	web := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, `{"mode":"NORMAL"}`)
+	}))
+	t.Cleanup(web.Close)
+	own := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: web.Certificate().Raw})
+	client := newClient(t, jenkins.Options{URL: web.URL, Authorities: own})
+	require.NoError(t, client.Ping(t.Context()))
+
+	err := newClient(t, jenkins.Options{URL: web.URL}).Ping(t.Context())
+	require.ErrorContains(t, err, "is not trusted: set jenkins.ca_file")
+	require.NotErrorIs(t, err, build.ErrRefused)
+	_, err = jenkins.New(jenkins.Options{URL: web.URL, Authorities: []byte("no certificate")})
+	require.ErrorContains(t, err, "holds no PEM certificate")
 }
 
 func TestNewRefuses(t *testing.T) {

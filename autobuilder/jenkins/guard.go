@@ -27,13 +27,9 @@ type guard struct {
 }
 
 func newGuard(o Options) *guard {
-	next := o.Transport
-	if next == nil {
-		next = http.DefaultTransport.(*http.Transport).Clone()
-	}
 	// The only error of New is a bad public suffix list, and none is given.
 	jar, _ := cookiejar.New(nil)
-	return &guard{next: next, jar: jar, crumbs: &crumbs{base: o.URL}}
+	return &guard{next: o.Transport, jar: jar, crumbs: &crumbs{base: o.URL}}
 }
 
 // RoundTrip implements http.RoundTripper.

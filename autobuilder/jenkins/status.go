@@ -2,6 +2,7 @@ package jenkins
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -139,6 +140,7 @@ func (c *Client) who() string {
 func (c *Client) explainNetwork(err error) error {
 	var wrapped *url.Error
 	var dns *net.DNSError
+	var certificate *tls.CertificateVerificationError
 	if errors.As(err, &wrapped) {
 		err = wrapped.Err
 	}
@@ -149,6 +151,8 @@ func (c *Client) explainNetwork(err error) error {
 		return fmt.Errorf("no answer from %s in time: %w", c.options.URL, err)
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return fmt.Errorf("nothing listens at %s, is jenkins running? %w", c.options.URL, err)
+	case errors.As(err, &certificate):
+		return fmt.Errorf("the certificate of %s is not trusted: set jenkins.ca_file to the authority that signed it: %w", c.options.URL, err)
 	case errors.As(err, &dns):
 		return fmt.Errorf("no address for the host of %s: %w", c.options.URL, err)
 	}

@@ -53,7 +53,7 @@ func openEmbedded(ctx context.Context, cfg *config.Config, own string, log *slog
 	if err == nil {
 		c.server, err = embedded.New(embedded.Options{
 			Dir: embeddedDir(cfg), URL: c.url, Executors: cfg.Jenkins.Executors, QuietPeriod: cfg.Jenkins.QuietPeriod,
-			Logger: log, User: embeddedUser, Token: token, AnonymousRead: true,
+			Drain: cfg.Jenkins.Drain, Logger: log, User: embeddedUser, Token: token, AnonymousRead: true,
 			Extra: []string{"AUTOBUILDER_URL=" + own, "AUTOBUILDER_TOKEN=" + deliver},
 		})
 	}
@@ -77,7 +77,13 @@ func newClient(cfg *config.Config, url string) (*jenkins.Client, error) {
 	if err != nil {
 		return nil, usageError{err}
 	}
-	client, err := jenkins.New(jenkins.Options{URL: url, User: cfg.Jenkins.User, Token: token.Reveal()})
+	var authorities []byte
+	if cfg.Jenkins.CAFile != "" {
+		if authorities, err = os.ReadFile(cfg.Jenkins.CAFile); err != nil {
+			return nil, usageError{fmt.Errorf("read jenkins.ca_file: %w", err)}
+		}
+	}
+	client, err := jenkins.New(jenkins.Options{URL: url, User: cfg.Jenkins.User, Token: token.Reveal(), Authorities: authorities})
 	if err != nil {
 		return nil, usageError{err}
 	}

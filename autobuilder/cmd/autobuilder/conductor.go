@@ -71,12 +71,14 @@ type conductor struct {
 	ledger  *ledger.Ledger
 	jenkins *jenkins.Client
 	log     *slog.Logger
+	hangUp  chan os.Signal
 	setup   atomic.Pointer[setup]
 	work    atomic.Pointer[dispatch.Dispatcher]
 }
 
 func newConductor(first *setup, book *ledger.Ledger, client *jenkins.Client, log *slog.Logger) *conductor {
-	c := &conductor{ledger: book, jenkins: client, log: log}
+	c := &conductor{ledger: book, jenkins: client, log: log, hangUp: make(chan os.Signal, 1)}
+	signal.Notify(c.hangUp, syscall.SIGHUP) // before anybody is told that it runs: without, the signal ends the process
 	c.adopt(first)
 	return c
 }
@@ -101,11 +103,9 @@ func (c *conductor) wake()                     { c.work.Load().Wake() }
 
 // run works until ctx ends.
 func (c *conductor) run(ctx context.Context) error {
-	hangUp := make(chan os.Signal, 1)
-	signal.Notify(hangUp, syscall.SIGHUP)
-	defer signal.Stop(hangUp)
+	defer signal.Stop(c.hangUp)
 	for ctx.Err() == nil {
-		if err := c.runOne(ctx, hangUp); err != nil {
+		if err := c.runOne(ctx); err != nil {
 			return err
 		}
 	}
@@ -113,7 +113,7 @@ func (c *conductor) run(ctx context.Context) error {
 }
 
 // runOne works with one config until ctx ends or another one takes its place.
-func (c *conductor) runOne(ctx context.Context, hangUp <-chan os.Signal) error {
+func (c *conductor) runOne(ctx context.Context) error {
 	ctx, stop := context.WithCancel(ctx)
 	var parts sync.WaitGroup
 	defer parts.Wait()
@@ -130,7 +130,7 @@ func (c *conductor) runOne(ctx context.Context, hangUp <-chan os.Signal) error {
 			return nil
 		case err := <-failed:
 			return err
-		case <-hangUp:
+		case <-c.hangUp:
 		}
 		next, err := c.reload()
 		if err == nil {

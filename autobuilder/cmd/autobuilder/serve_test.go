@@ -15,6 +15,9 @@ import (
 	"autobuilder/build"
 )
 
+// atOnce is anyPorts with a stop that waits for no build.
+const atOnce = "listen: 127.0.0.1:0\njenkins: {listen: '127.0.0.1:0', drain: 1ms}"
+
 const anyPorts = "listen: 127.0.0.1:0\njenkins: {listen: '127.0.0.1:0'}"
 
 func TestAReleaseIsBuiltOnceByTheEmbeddedJenkins(t *testing.T) {
@@ -73,7 +76,7 @@ func TestAFailedBuildIsTriggeredAgainByHand(t *testing.T) {
 
 func TestABuildThatRunsIsStoppedInGoodOrder(t *testing.T) {
 	t.Parallel()
-	s := newStage(t, anyPorts)
+	s := newStage(t, atOnce)
 	s.write("templates/echo.xml.tmpl", longTemplate())
 	v := s.serve()
 	s.commit("one")

@@ -88,7 +88,7 @@ const template = `{{define "p"}}<hudson.model.StringParameterDefinition><name>{{
 
 // stage is a repository with one project, as an engineer and GitHub have it.
 type stage struct {
-	t    *testing.T
+	t    testing.TB
 	dir  string
 	repo string
 }
@@ -248,7 +248,7 @@ func (v *server) get(path string) (status int, text string) {
 	return exchange(v.t, request)
 }
 
-func exchange(t *testing.T, request *http.Request) (status int, text string) {
+func exchange(t testing.TB, request *http.Request) (status int, text string) {
 	t.Helper()
 	response, err := http.DefaultClient.Do(request)
 	require.NoError(t, err)

@@ -131,7 +131,7 @@ projects: [{name: shop, repo: acme/shop, clone_url: %s, template: echo}]
 
 func TestAnOpenPageHoldsTheStopNotUp(t *testing.T) {
 	t.Parallel()
-	s := newStage(t, anyPorts)
+	s := newStage(t, atOnce)
 	s.write("templates/echo.xml.tmpl", longTemplate())
 	v := s.serve()
 	s.commit("one")

@@ -63,6 +63,7 @@ type tempest struct {
 	*stage
 	kind    string
 	pushes  int
+	rough   int // at least so many ms lie between two kills, at most four times that
 	random  *mathrand.Rand
 	origins []*origin
 	github  *githubtest.GitHub
@@ -86,8 +87,11 @@ func newTempest(t *testing.T, kind string, pushes, repos int) *tempest {
 	seed := uint64(size("STORM_SEED", int(time.Now().UnixNano()%1_000_000)))
 	t.Logf("STORM_SEED=%d", seed)
 	w := &tempest{
-		stage: &stage{t: t, dir: t.TempDir()}, kind: kind, pushes: pushes, random: mathrand.New(mathrand.NewPCG(seed, 1)), //nolint:gosec // not for secrets
+		stage: &stage{t: t, dir: t.TempDir()}, kind: kind, pushes: pushes, rough: 1000, random: mathrand.New(mathrand.NewPCG(seed, 1)), //nolint:gosec // not for secrets
 		address: loopback(t), acked: map[string]bool{}, sent: map[string]int{}, kills: map[string]int{},
+	}
+	if pushes > 1000 {
+		w.rough = 3000 // there is more to start, and to do between
 	}
 	w.github = githubtest.Start(t, "http://"+w.address+webhookPath)
 	for n := range repos {
@@ -111,7 +115,7 @@ func stormTemplate(file string) string {
 }
 
 // loopback is an address that stays this test's over restarts.
-func loopback(t *testing.T) string {
+func loopback(t testing.TB) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", fmt.Sprintf("127.9.%d.%d:0", os.Getpid()%250+1, mathrand.IntN(250)+1)) //nolint:gosec,noctx // not for secrets
 	require.NoError(t, err)
@@ -345,7 +349,7 @@ func (w *tempest) signed(url, id string, body []byte) *http.Request {
 // chaos kills autobuilder and Jenkins until the storm is over.
 func (w *tempest) chaos(over <-chan struct{}) {
 	for {
-		pause := time.Duration(500+w.random.IntN(2500)) * time.Millisecond
+		pause := time.Duration(w.rough+w.random.IntN(3*w.rough)) * time.Millisecond
 		if w.kind == "hudson" {
 			pause *= 4
 		}

@@ -20,7 +20,7 @@ type badWire struct {
 	faults atomic.Int64
 }
 
-func newBadWire(t *testing.T, to string) *badWire {
+func newBadWire(t testing.TB, to string) *badWire {
 	t.Helper()
 	w := &badWire{}
 	proxy := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: to})
