@@ -179,7 +179,7 @@ func (l *Ledger) Build(ctx context.Context, id string) (build.Build, error) {
 // Numbered is the build of a job that Jenkins gave the number.
 func (l *Ledger) Numbered(ctx context.Context, job string, number int64) (build.Build, error) {
 	return l.build(ctx, fmt.Sprintf("build %s #%d", job, number),
-		`WHERE job = ? AND number = ? ORDER BY seq DESC LIMIT 1`, job, number)
+		`WHERE job = ? AND number = ? AND number <> 0 ORDER BY seq DESC LIMIT 1`, job, number)
 }
 
 // Of is the last attempt to build the commit. Commands that a checklist ran

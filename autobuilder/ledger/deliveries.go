@@ -185,7 +185,7 @@ func (l *Ledger) Fate(ctx context.Context, id string) (build.Fate, error) {
 // FatesOf are the deliveries that asked for the build, oldest first.
 func (l *Ledger) FatesOf(ctx context.Context, buildID string) ([]build.Fate, error) {
 	found, err := query(ctx, l.read, scanFateRows,
-		`SELECT `+fateColumns+` FROM deliveries WHERE build = ? ORDER BY seq`, buildID)
+		`SELECT `+fateColumns+` FROM deliveries WHERE build = ? AND build <> '' ORDER BY seq`, buildID)
 	if err != nil {
 		return nil, fmt.Errorf("list fates: %w", err)
 	}

@@ -53,8 +53,14 @@ CREATE TABLE builds (
 ) STRICT;
 CREATE INDEX builds_open ON builds (project, seq) WHERE state IN ('queued', 'triggered', 'running');
 CREATE INDEX builds_project ON builds (project, seq);
-`, people}
+`, people, lookups}
 }
+
+// lookups keep a month's history from being read as a whole.
+const lookups = `
+CREATE INDEX deliveries_build ON deliveries (build, seq) WHERE build <> '';
+CREATE INDEX builds_number ON builds (job, number) WHERE number <> 0;
+`
 
 // people adds what releases wait for: holds, their checklists, who did what, and
 // the rollouts that deliver tells of. A build may now be one that builds nothing:

@@ -65,13 +65,26 @@ func (s *server) project(w http.ResponseWriter, r *http.Request) {
 func (s *server) statuses(ctx context.Context) ([]status, error) {
 	var all []status
 	for _, p := range s.Projects() {
-		builds, err := s.Ledger.Builds(ctx, p.Name, many)
+		st, err := s.status(ctx, p)
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, statusOf(p, builds))
+		all = append(all, st)
 	}
 	return all, nil
+}
+
+// few builds mostly hold a good one.
+const few = 5
+
+func (s *server) status(ctx context.Context, p build.Project) (status, error) {
+	builds, err := s.Ledger.Builds(ctx, p.Name, few)
+	st := statusOf(p, builds)
+	if err == nil && st.Good == nil && len(builds) == few {
+		builds, err = s.Ledger.Builds(ctx, p.Name, many)
+		st = statusOf(p, builds)
+	}
+	return st, err
 }
 
 // statusOf picks from a project's builds, newest first.
