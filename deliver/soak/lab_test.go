@@ -25,7 +25,7 @@ type lab struct {
 	dir     string // its state
 	work    string
 	project string
-	front   string // HAProxy
+	front   string // HAProxy's address
 	env     []string
 }
 
@@ -38,7 +38,7 @@ func newLab(t *testing.T) *lab {
 	t.Cleanup(func() { _ = os.RemoveAll(work) })
 	l := &lab{t: t, home: home, work: work, dir: filepath.Join(work, "lab"), project: filepath.Join(work, "project")}
 	front := freePort(t)
-	l.front = "http://127.0.0.1:" + front
+	l.front = "127.0.0.1:" + front
 	l.env = append(os.Environ(), "LAB="+l.dir, "LAB_HOME="+home, "LAB_NET="+freeSubnet(t), "LAB_BIN="+filepath.Join(work, "bin"),
 		"LAB_KIND=namespaces", "BALANCER_PORT="+front, "XDG_STATE_HOME="+filepath.Join(work, "state"), "SLOTS=16")
 	l.needs()
