@@ -70,9 +70,10 @@ type checkup struct {
 	managed  bool     // the manager can be asked how the service is
 	question question // nil: a running service is enough
 	watch    watch
-	kills    int      // by the kernel for lack of memory, before the restart
-	said     string   // by a manager that could not start the service
-	seen     sighting // the latest
+	kills    int       // by the kernel for lack of memory, before the restart
+	said     string    // by a manager that could not start the service
+	seen     sighting  // the latest
+	ended    time.Time // when it was first seen so, while that is open
 	effort   effort
 	checked  Checked
 	good     int // in a row

@@ -13,6 +13,7 @@ type memory struct {
 	Manager  string `json:"manager"`
 	Name     string `json:"name"`
 	PID      int    `json:"pid"`
+	Up       bool   `json:"up"`
 	Restarts int    `json:"restarts"`
 	Failing  bool   `json:"failing,omitempty"` // it had ended already, and nobody counts that
 	Kills    int    `json:"kills"`             // by the kernel, before the restart
@@ -22,7 +23,7 @@ type memory struct {
 // remember is a help for Check and no part of a restart: where it fails, Check
 // sees what happens from its own start on.
 func (l *Local) remember(name string, before, after sighting, kills int, failed error) {
-	m := memory{Manager: after.Manager, Name: name, PID: after.PID, Failing: after.failing != "" && !after.counts, Kills: kills}
+	m := memory{Manager: after.Manager, Name: name, PID: after.PID, Up: after.Running, Failing: after.failing != "" && !after.counts, Kills: kills}
 	if before.failing != "" { // the count goes on, unless the service came up meanwhile
 		m.Restarts = min(before.restarts, after.restarts)
 	}
@@ -53,7 +54,7 @@ func (l *Local) restarted() string { return l.state("restarted.json") }
 
 // watch goes on from where the restart was.
 func (m memory) watch() watch {
-	w := watch{begun: true, pid: m.PID, restarts: m.Restarts}
+	w := watch{begun: true, pid: m.PID, up: m.Up, restarts: m.Restarts}
 	if m.Failing {
 		w.again = 1
 	}

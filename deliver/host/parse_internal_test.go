@@ -127,12 +127,12 @@ func TestParseStatus(t *testing.T) {
 	for output, want := range map[string]sighting{
 		"app                              RUNNING   pid 1378, uptime 0:00:02\n":                         {ServiceState: ServiceState{Known: true, Running: true, PID: 1378}},
 		"grp:0    RUNNING   pid 1386, uptime 1 day, 0:00:04\ngrp:1    RUNNING   pid 1390, uptime 0:1\n": {ServiceState: ServiceState{Known: true, Running: true, PID: 1386}},
-		"grp:0    RUNNING   pid 1386, uptime 0:00:04\ngrp:1    STARTING  \n":                            {ServiceState: ServiceState{Known: true, PID: 1386}},
+		"grp:0    RUNNING   pid 1386, uptime 0:00:04\ngrp:1    STARTING  \n":                            {ServiceState: ServiceState{Known: true, PID: 1386}, starting: true},
 		"grp:0    RUNNING   pid 1386, uptime 0:00:04\ngrp:1    FATAL     can't find command\n":          {ServiceState: ServiceState{Known: true, PID: 1386}, ended: "grp:1 FATAL can't find command"},
 		"bad      BACKOFF   Exited too quickly (process log may have details)\n":                        {ServiceState: ServiceState{Known: true}, failing: "bad BACKOFF Exited too quickly (process log may have details)"},
 		"app      STOPPED   Nov 23 11:35 PM\n":                                                          {ServiceState: ServiceState{Known: true}, ended: "app STOPPED Nov 23 11:35 PM"},
 		"app      STOPPING  \n":                                                                         {ServiceState: ServiceState{Known: true}},
-		"app      EXITED    Nov 23 11:35 PM\n":                                                          {ServiceState: ServiceState{Known: true}, ended: "app EXITED Nov 23 11:35 PM"},
+		"app      EXITED    Nov 23 11:35 PM\n":                                                          {ServiceState: ServiceState{Known: true}, ended: "app EXITED Nov 23 11:35 PM", open: true},
 		"nosuch: ERROR (no such process)\n":                                                             {},
 		"unix:///var/run/supervisor.sock no such file\n":                                                {},
 		"": {},
@@ -145,6 +145,8 @@ func TestParseStatus(t *testing.T) {
 			assert.Equal(t, want.PID, got.PID)
 			assert.Equal(t, want.ended, got.ended)
 			assert.Equal(t, want.failing, got.failing)
+			assert.Equal(t, want.open, got.open)
+			assert.Equal(t, want.starting, got.starting)
 		})
 	}
 }
@@ -240,13 +242,14 @@ func TestParseHistory(t *testing.T) {
 func TestWatch(t *testing.T) {
 	t.Parallel()
 	at := func(pid, restarts int) sighting {
-		return sighting{restarts: restarts, ServiceState: ServiceState{PID: pid}}
+		return sighting{restarts: restarts, ServiceState: ServiceState{PID: pid, Running: pid != 0}}
 	}
 	counted := func(pid, restarts int) sighting {
 		seen := at(pid, restarts)
 		seen.counts = true
 		return seen
 	}
+	part := sighting{starting: true, ServiceState: ServiceState{PID: 7}}
 	for name, c := range map[string]struct {
 		begun   watch
 		looks   []sighting
@@ -262,6 +265,7 @@ func TestWatch(t *testing.T) {
 		"gone for a moment":              {watch{}, []sighting{at(7, 0), at(0, 0), at(8, 0)}, 1, true},
 		"starting again":                 {watch{}, []sighting{at(7, 0), {starting: true}, {starting: true}, at(8, 0)}, 1, true},
 		"still starting":                 {watch{}, []sighting{{starting: true}, at(7, 0)}, 0, false},
+		"one of a group is starting":     {watch{}, []sighting{part, part, at(7, 0)}, 0, false},
 		"its process is found late":      {watch{}, []sighting{at(0, 0), at(7, 0)}, 0, false},
 		"another one than after Restart": {memory{PID: 6}.watch(), []sighting{counted(7, 1)}, 1, true},
 		"the same as after Restart":      {memory{PID: 7, Restarts: 4}.watch(), []sighting{counted(7, 4)}, 0, false},

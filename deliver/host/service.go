@@ -26,6 +26,7 @@ type sighting struct {
 	ended    string // why it does not run, when the manager leaves it so
 	failing  string // why it does not run, when the manager is about to try again
 	starting bool   // the manager waits for it to be ready
+	open     bool   // it ended, and its manager has yet to decide whether it stays so
 	cause    cause  // of its last end
 	reload   bool   // its file was changed, and systemd is to read it first
 	stale    bool   // OpenRC is to forget a process first that is gone

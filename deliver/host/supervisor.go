@@ -136,7 +136,9 @@ func (s *sighting) take(state, line string) {
 		s.starting = true
 	case "BACKOFF":
 		s.failing = line
-	case "STOPPED", "EXITED", "FATAL", "UNKNOWN":
+	case "EXITED":
+		s.ended, s.open = line, true
+	case "STOPPED", "FATAL", "UNKNOWN":
 		s.ended = line
 	}
 	s.Running = false

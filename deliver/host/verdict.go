@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 )
 
 // verdict is what is wrong with the service by what its manager says, and does
@@ -20,11 +21,11 @@ func (c *checkup) verdict() *Error {
 		return c.named(KindSlowStart, "did not start in the time that its unit gives it: %s", gone).
 			hint(lateHint)
 	case c.watch.again > 0:
-		return c.named(KindCrashLoop, "ended and was started again by %s (%s): %s", c.seen.Manager, times(c.watch.again), c.seen.Detail)
+		return c.named(KindCrashLoop, "does not stay up: it ended, and %s started it again (%s): %s", c.seen.Manager, times(c.watch.again), c.seen.Detail)
 	case c.seen.failing != "":
-		return c.named(KindCrashLoop, "ended, and %s is about to start it again: %s", c.seen.Manager, gone)
+		return c.named(KindCrashLoop, "does not stay up: it ended, and %s is about to start it again: %s", c.seen.Manager, gone)
 	case c.watch.looping():
-		return c.named(KindCrashLoop, "runs in another process each time that one looks: %s", c.seen.Detail)
+		return c.named(KindCrashLoop, "does not stay up: it runs in another process each time that one looks: %s", c.seen.Detail)
 	case c.seen.cause == causeDone:
 		return c.named(KindNotRunning, "does not run: it ended by itself, without an error: %s", gone).
 			hint("its command must stay in the foreground for as long as the app runs")
@@ -33,10 +34,22 @@ func (c *checkup) verdict() *Error {
 }
 
 // isCertain says whether the latest look tells all. Where the kernel has killed
-// for lack of memory, the service's next end tells whether it was that.
+// for lack of memory, the service's next end tells whether it was that. What
+// ended may be started again at the manager's next turn.
 func (c *checkup) isCertain() bool {
-	return c.seen.gone() != "" || oomKills() == c.kills
+	if !c.seen.open {
+		c.ended = time.Time{}
+		return c.seen.gone() != "" || oomKills() == c.kills
+	}
+	if c.ended.IsZero() {
+		c.ended = time.Now()
+	}
+	return time.Since(c.ended) > managersTurn
 }
+
+// managersTurn is more than the second after which supervisor looks again at
+// what has ended.
+const managersTurn = 2 * time.Second
 
 // lackedMemory says whether the kernel killed the service for its memory.
 // Systemd knows by itself only where cgroups v2 tell it.

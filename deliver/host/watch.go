@@ -4,6 +4,7 @@ package host
 type watch struct {
 	begun    bool
 	pid      int
+	up       bool // it ran at the latest look
 	restarts int
 	again    int // how often it was started again by its manager
 	changes  int // how often its process was another one
@@ -18,10 +19,10 @@ func (w *watch) see(seen sighting) bool {
 	other := w.pid != 0 && seen.PID != 0 && seen.PID != w.pid
 	// Who else would have started it? Supervisor tells a process only when that
 	// has stayed up for a while.
-	if !seen.counts && (other || (seen.starting && w.pid != 0)) {
+	if !seen.counts && (other || (seen.starting && w.up)) {
 		again = 1
 	}
-	w.begun, w.restarts = true, seen.restarts
+	w.begun, w.restarts, w.up = true, seen.restarts, seen.Running
 	if seen.PID != 0 || again > 0 {
 		w.pid = seen.PID
 	}

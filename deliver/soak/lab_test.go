@@ -40,7 +40,7 @@ func newLab(t *testing.T) *lab {
 	front := freePort(t)
 	l.front = "127.0.0.1:" + front
 	l.env = append(os.Environ(), "LAB="+l.dir, "LAB_HOME="+home, "LAB_NET="+freeSubnet(t), "LAB_BIN="+filepath.Join(work, "bin"),
-		"LAB_KIND=namespaces", "BALANCER_PORT="+front, "XDG_STATE_HOME="+filepath.Join(work, "state"), "SLOTS=16")
+		"LAB_KIND=namespaces", "BALANCER_PORT="+front, "XDG_STATE_HOME="+filepath.Join(work, "state"))
 	l.needs()
 	t.Cleanup(l.down)
 	return l
@@ -80,6 +80,7 @@ func (l *lab) up(servers int) {
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	out, err := build.CombinedOutput()
 	require.NoError(l.t, err, string(out))
+	l.env = append(l.env, "SLOTS="+strconv.Itoa(servers))
 	l.script("servers", "up", strconv.Itoa(servers))
 	l.script("balancer", "up")
 	require.NoError(l.t, os.MkdirAll(filepath.Join(l.project, ".deliver"), 0o755))

@@ -26,7 +26,7 @@ type load struct {
 
 const (
 	clients     = 12
-	slowClients = 2 // of them: they ask for a page that takes a while
+	slowClients = 4 // of them: they ask for a page that takes a second
 )
 
 func startLoad(front string) *load {

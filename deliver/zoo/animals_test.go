@@ -42,18 +42,18 @@ func animals() []animal {
 		{name: "warms up behind 503", good: true, args: plain + " -warm 3s", questions: []string{page, cmd}},
 		{name: "a child of it answers", good: true, args: plain + " -fork", questions: all()},
 
-		{name: "crash loop, fast", args: "-exit 1", kind: host.KindCrashLoop, words: "again", questions: all()},
+		{name: "crash loop, fast", args: "-exit 1", kind: host.KindCrashLoop, words: "does not stay up", questions: all()},
 		{
-			name: "crash loop, slow", args: plain + " -lives 1s", kind: host.KindCrashLoop, words: "again",
+			name: "crash loop, slow", args: plain + " -lives 1s", kind: host.KindCrashLoop, words: "does not stay up",
 			unit: []string{"RestartSec=1"}, questions: all(),
 		},
-		{name: "ends once, then stays", args: plain + " -lives 1s -first ROOT/once", kind: host.KindCrashLoop, words: "again", questions: all()},
+		{name: "ends once, then stays", args: plain + " -lives 1s -first ROOT/once", kind: host.KindCrashLoop, words: "does not stay up", questions: all()},
 		{
 			name: "answers twice, then dies", args: plain + " -answers 2", kind: host.KindNotRunning, words: "does not run",
 			restart: "no", managers: stays, questions: all(),
 		},
 		{name: "exits 0 at once", args: "-exit 0", kind: host.KindNotRunning, words: "does not run", restart: "on-failure", managers: stays, questions: all()},
-		{name: "exits 0 at once, is started again", args: "-exit 0", kind: host.KindCrashLoop, words: "again", questions: all()},
+		{name: "exits 0 at once, is started again", args: "-exit 0", kind: host.KindCrashLoop, words: "does not stay up", questions: all()},
 		{name: "exits 1 at once, for good", args: "-exit 1", kind: host.KindNotRunning, words: "does not run", restart: "no", managers: stays, questions: all()},
 
 		{

@@ -20,10 +20,10 @@ import (
 // service is one animal's place under a service manager.
 type service struct {
 	variant
-	name, root string
-	port       int
-	asker      string // the health command on the machine
-	eats       string // the argument for an animal that eats memory
+	name, root      string
+	port, elsewhere int
+	asker           string // the health command on the machine
+	eats            string // the argument for an animal that eats memory
 }
 
 // directory is where the service runs.

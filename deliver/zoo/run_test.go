@@ -61,7 +61,7 @@ func run(t *testing.T, k keeper, s service, polls int) outcome {
 // fill sets what depends on the service in an animal's arguments.
 func (s service) fill(args string) string {
 	return strings.NewReplacer(
-		"-eat", s.eats, "AT", fmt.Sprintf("127.0.0.1:%d", s.port), "ELSEWHERE", fmt.Sprintf("127.0.0.1:%d", s.port+1), "ROOT", s.root,
+		"-eat", s.eats, "AT", fmt.Sprintf("127.0.0.1:%d", s.port), "ELSEWHERE", fmt.Sprintf("127.0.0.1:%d", s.elsewhere), "ROOT", s.root,
 	).Replace(args)
 }
 
@@ -85,8 +85,11 @@ func (s service) deliver(ctx context.Context, srv host.Server, id string, restar
 // health is the question: four good answers in a row, half a second apart.
 func (s service) health(id string) host.Health {
 	h := host.Health{Rise: 4, Interval: 500 * time.Millisecond, Timeout: 2 * time.Second, Deadline: time.Minute, AfterRestart: true}
-	if id == "v2" && !s.good {
-		h.Deadline = 6 * time.Second
+	switch s.kind {
+	case host.KindSlowStart, host.KindNoAnswer, host.KindHang, host.KindBadAnswer, host.KindOldRelease: // only time tells
+		if id == "v2" {
+			h.Deadline = 6 * time.Second
+		}
 	}
 	url := fmt.Sprintf("http://127.0.0.1:%d/", s.port)
 	switch s.question {

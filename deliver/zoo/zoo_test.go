@@ -48,13 +48,14 @@ func tour(t *testing.T, keepers map[string]keeper, runs, polls int) []outcome {
 	}
 	services = services[:runs]
 	outcomes := make([]outcome, runs)
+	ports := freePorts(15_000)
 	var group errgroup.Group
 	group.SetLimit(number(t, "ZOO_PARALLEL", 6))
 	for i, s := range services {
 		k := keepers[s.manager]
 		s.name = "zoo" + strconv.Itoa(i)
 		s.root, s.asker = filepath.Join(k.roots(), s.name), filepath.Join(k.tools(), "animal")
-		s.port, s.eats = freePort(t), "-eat"
+		s.port, s.elsewhere, s.eats = ports.next(t), ports.next(t), "-eat"
 		if c, ok := k.(*container); ok && c.memory != "" {
 			s.eats += " -memory " + memoryInside
 		}
@@ -155,12 +156,22 @@ func number(t *testing.T, name string, usual int) int {
 	return n
 }
 
-func freePort(t *testing.T) int {
+// freePorts are below those that the kernel gives to whoever connects.
+type freePorts int
+
+// next is another one that is free.
+func (p *freePorts) next(t *testing.T) int {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
+	for ; *p < 32_000; *p++ {
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", *p))
+		if err == nil {
+			l.Close()
+			*p++
+			return int(*p) - 1
+		}
+	}
+	require.FailNow(t, "no port is free")
+	return 0
 }
 
 func need(t *testing.T, program, pkg string) string {

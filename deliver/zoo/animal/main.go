@@ -228,7 +228,7 @@ func (b *behaviour) serve() error {
 				http.Error(w, "warming up", http.StatusServiceUnavailable)
 			default:
 				if r.URL.Path == "/slow" {
-					<-time.After(200 * time.Millisecond)
+					<-time.After(time.Second)
 				}
 				w.WriteHeader(b.status)
 				_, _ = io.WriteString(w, "a line of an animal\n")
