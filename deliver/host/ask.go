@@ -158,7 +158,7 @@ func noAnswer(address string, err error) error {
 		if errors.As(err, &op) && op.Op == "dial" {
 			why = "it does not take the connection in time"
 		}
-	case errors.Is(err, io.EOF), errors.Is(err, syscall.ECONNRESET):
+	case errors.Is(err, io.EOF), errors.Is(err, syscall.ECONNRESET), strings.HasSuffix(why, "server closed idle connection"):
 		why = "it closes the connection without an answer"
 	}
 	return &Error{Kind: kind, Message: fmt.Sprintf("%s: %s", address, why)}
