@@ -41,6 +41,8 @@ func TestTheEnvironmentWinsForEverySetting(t *testing.T) {
 // valuesOf are two values that a variable may have.
 func valuesOf(v config.Variable) (weak, strong string) {
 	switch {
+	case v.Name == "SUPERVISOR":
+		return "systemd", "runit" // both can be given a PROCFILE
 	case len(v.Choices) > 1:
 		return v.Choices[0], v.Choices[1]
 	case v.Name == "DELIVER_TO":

@@ -75,7 +75,7 @@ func (s *servers) delivery(b *delivery.Build) *delivery.Delivery {
 			Service: host.Service{Name: "web", Command: "cp version ../../running && cat version >>../../restarts"},
 			Health: host.Health{
 				Command: "cmp -s version ../../running && test ! -e ../../poison-$(cat version)",
-				Rise:    1, Interval: 10 * time.Millisecond, Timeout: 5 * time.Second, Deadline: 300 * time.Millisecond,
+				Rise:    1, Interval: 10 * time.Millisecond, Timeout: 5 * time.Second, Deadline: time.Second,
 			},
 			Keep: 3,
 		},
