@@ -48,6 +48,7 @@ type Settings struct {
 	Formation   string
 	Port        int
 	SharedPaths []string
+	Link        string // auto, copy
 
 	HealthURL      string
 	HealthPort     int

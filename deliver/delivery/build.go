@@ -12,45 +12,40 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/klauspost/compress/zstd"
 	"golang.org/x/sys/unix"
 
+	"deliver/cache"
+	"deliver/manifest"
 	"deliver/release"
 )
 
-// Build is a release ready to be shipped: compressed once, verified, in a
-// file without a name that goes when deliver goes, however it ends. It is
-// read by many hosts at the same time.
+// Build is a release ready to be shipped: read once and verified. What servers
+// get of it is compressed when the first one asks, once for all of them that
+// have the same release already.
 type Build struct {
-	Record release.Record
-	Size   int64    // compressed; 0: it is not
-	Arches []string // of the programs in it, as GOARCH has them; empty: there are none
-	Hooks  []string // of .deliver/hooks, for servers to run
-	file   *os.File
+	Record   release.Record
+	Arches   []string           // of the programs in it, as GOARCH has them; empty: there are none
+	Hooks    []string           // of .deliver/hooks, for servers to run
+	Manifest *manifest.Manifest // of the tree that the tar makes
+	// Cache is what is known of earlier builds; nil: nothing.
+	Cache *cache.Cache
+
+	file     *os.File // the plain tar; without a name, or the user's own
+	offsets  map[manifest.Digest]int64
+	sparse   *os.File                  // contents that the tar does not have in one piece; nil: there are none
+	expanded map[manifest.Digest]int64 // where these are there
+	parcels  parcels
 }
 
 // Make reads a source to its end and makes a Build of it; what is known of
 // the release beforehand is in known. A build that no server may unpack is
 // refused here, before any is asked.
 func Make(ctx context.Context, src Source, known release.Record) (*Build, error) {
-	return makeBuild(ctx, src, known, (*Build).pack)
-}
-
-// MakePlain is Make for a build that goes to the store alone, which keeps it
-// uncompressed: the time to compress it is saved, and hosts can't receive it.
-func MakePlain(ctx context.Context, src Source, known release.Record) (*Build, error) {
-	return makeBuild(ctx, src, known, (*Build).keep)
-}
-
-// form copies a tar into a build's file while inspect reads it.
-type form func(b *Build, inspect func(io.Writer) error) error
-
-func makeBuild(ctx context.Context, src Source, known release.Record, form form) (*Build, error) {
 	raw, from, err := src.open(ctx)
 	if err != nil {
 		return nil, err
 	}
-	b, err := spool(ctx, raw, form)
+	b, err := take(ctx, raw)
 	// Where git fails its tar is cut; why it failed says more than that.
 	if closeErr := raw.Close(); closeErr != nil && ctx.Err() == nil {
 		err = closeErr
@@ -67,7 +62,7 @@ func makeBuild(ctx context.Context, src Source, known release.Record, form form)
 
 // Repack makes a Build of a release's tar, as the store has it.
 func Repack(ctx context.Context, rec release.Record, plain io.Reader) (*Build, error) {
-	b, err := spool(ctx, plain, (*Build).pack)
+	b, err := take(ctx, plain)
 	if err != nil {
 		return nil, fmt.Errorf("read release %s: %w", rec.ID, err)
 	}
@@ -75,41 +70,71 @@ func Repack(ctx context.Context, rec release.Record, plain io.Reader) (*Build, e
 		b.Close()
 		return nil, fmt.Errorf("read release %s: sha256 is %.12s, and must be %.12s", rec.ID, b.Record.SHA256, rec.SHA256)
 	}
+	rec.Tree = b.Record.Tree
 	b.Record = rec
 	return b, nil
 }
 
-// Compressed is the build as host.Server receives it, from its beginning; of
-// one that MakePlain made it is empty.
-func (b *Build) Compressed() io.Reader { return io.NewSectionReader(b.file, 0, b.Size) }
-
 // Tar is the build as the store keeps it, from its beginning.
 func (b *Build) Tar() (io.ReadCloser, error) {
-	if b.Size == 0 {
-		return io.NopCloser(io.NewSectionReader(b.file, 0, b.Record.Size)), nil
-	}
-	plain, err := zstd.NewReader(b.Compressed())
-	if err != nil {
-		return nil, fmt.Errorf("open the build: %w", err)
-	}
-	return plain.IOReadCloser(), nil
+	return io.NopCloser(io.NewSectionReader(b.file, 0, b.Record.Size)), nil
 }
 
-// Close gives the disk space back.
-func (b *Build) Close() error { return b.file.Close() }
-
-// spool takes a tar into a file of its own while it looks at every entry.
-func spool(ctx context.Context, raw io.Reader, form form) (*Build, error) {
-	file, err := anonymous()
-	if err != nil {
-		return nil, err
+// Close ends what is being made of the build, and gives the disk space back.
+func (b *Build) Close() error {
+	err := b.parcels.close()
+	if b.sparse != nil {
+		b.sparse.Close()
 	}
-	b := &Build{file: file}
-	if err := b.fill(ctx, raw, form); err != nil {
-		file.Close()
+	return errors.Join(err, b.file.Close())
+}
+
+// take reads a tar, into a file of its own unless it is in one already, and
+// looks at every entry.
+func take(ctx context.Context, raw io.Reader) (*Build, error) {
+	b := &Build{offsets: map[manifest.Digest]int64{}, expanded: map[manifest.Digest]int64{}}
+	var err error
+	if b.file = plainFile(raw); b.file == nil {
+		if b.file, err = anonymous(); err != nil {
+			return nil, err
+		}
+		err = b.read(ctx, raw, b.file)
+	} else {
+		err = b.read(ctx, raw, io.Discard)
+	}
+	if err != nil {
+		b.Close()
 		return nil, err
 	}
 	return b, nil
+}
+
+// plainFile is the file that raw is, opened for itself, if its bytes are the tar.
+func plainFile(raw io.Reader) *os.File {
+	f, ok := raw.(*os.File)
+	if !ok {
+		return nil
+	}
+	info, err := f.Stat()
+	if err != nil || !info.Mode().IsRegular() {
+		return nil
+	}
+	if at, err := f.Seek(0, io.SeekCurrent); err != nil || at != 0 {
+		return nil
+	}
+	var head [512]byte
+	if n, _ := f.ReadAt(head[:], 0); n < len(head) || string(head[257:262]) != "ustar" {
+		return nil
+	}
+	own, err := os.Open(f.Name())
+	if err != nil {
+		return nil
+	}
+	if same, err := own.Stat(); err != nil || !os.SameFile(info, same) {
+		own.Close()
+		return nil
+	}
+	return own
 }
 
 // anonymous makes a temporary file that nobody needs to remove. Where the file
@@ -129,40 +154,26 @@ func anonymous() (*os.File, error) {
 	return file, nil
 }
 
-func (b *Build) fill(ctx context.Context, raw io.Reader, form form) error {
+func (b *Build) read(ctx context.Context, raw io.Reader, to io.Writer) error {
 	plain, err := decompress(bufio.NewReaderSize(&obedient{ctx, raw}, 1<<20))
 	if err != nil {
 		return err
 	}
 	defer plain.Close()
-	digest := sha256.New()
-	size := &tally{}
-	err = form(b, func(to io.Writer) error {
-		return b.inspect(io.TeeReader(plain, io.MultiWriter(digest, size, to)))
-	})
+	digest, size := sha256.New(), &tally{}
+	if err := b.inspect(io.TeeReader(plain, io.MultiWriter(to, digest, size)), size); err != nil {
+		return err
+	}
 	b.Record.SHA256, b.Record.Size = hex.EncodeToString(digest.Sum(nil)), size.n
-	return err
+	b.Record.Tree = b.Manifest.Digest().String()
+	return nil
 }
-
-func (b *Build) pack(inspect func(io.Writer) error) error {
-	packed, err := zstd.NewWriter(b.file, zstd.WithEncoderLevel(zstd.SpeedDefault))
-	if err != nil {
-		return err
-	}
-	if err := errors.Join(inspect(packed), packed.Close()); err != nil {
-		return err
-	}
-	b.Size, err = b.file.Seek(0, io.SeekCurrent)
-	return err
-}
-
-func (b *Build) keep(inspect func(io.Writer) error) error { return inspect(b.file) }
 
 // inspect reads the tar to the end of its stream: what follows the last entry
 // is part of the digest, too.
-func (b *Build) inspect(r io.Reader) error {
+func (b *Build) inspect(r io.Reader, read *tally) error {
 	entries := tar.NewReader(r)
-	var names checker
+	tree := manifest.NewBuilder()
 	for {
 		header, err := entries.Next()
 		if errors.Is(err, io.EOF) {
@@ -171,19 +182,29 @@ func (b *Build) inspect(r io.Reader) error {
 		if err != nil {
 			return fmt.Errorf("it is no whole tar: %w", err)
 		}
-		if err := names.check(header); err != nil {
-			return err
+		node, err := tree.Add(header)
+		if err != nil {
+			return refused(err)
+		}
+		if node != nil && manifest.KindOf(header.Typeflag) == manifest.File {
+			if node.Digest, err = b.content(header, entries, read); err != nil {
+				return err
+			}
 		}
 		if err := b.noteOnce(header); err != nil {
 			return err
 		}
-		b.note(header, entries)
+		b.noteHook(header)
 	}
-	if names.entries == 0 {
+	if tree.Count() == 0 {
 		return errors.New("there is no file in it")
 	}
-	b.Record.Files = names.entries
-	_, err := io.Copy(io.Discard, r)
+	b.Record.Files = tree.Count()
+	var err error
+	if b.Manifest, err = tree.Manifest(); err != nil {
+		return refused(err)
+	}
+	_, err = io.Copy(io.Discard, r)
 	return err
 }
 

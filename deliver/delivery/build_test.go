@@ -58,7 +58,7 @@ func gzipped(t *testing.T, data []byte) []byte {
 	return out.Bytes()
 }
 
-func zstded(t *testing.T, data []byte) []byte {
+func zstded(t testing.TB, data []byte) []byte {
 	w, err := zstd.NewWriter(nil)
 	require.NoError(t, err)
 	return w.EncodeAll(data, nil)
@@ -98,54 +98,23 @@ func TestMakeKnowsTheFormats(t *testing.T) {
 func TestABuildIsReadByManyAtOnce(t *testing.T) {
 	t.Parallel()
 	plain := pack(t, file("app", strings.Repeat("0123456789", 300_000)))
-	b, err := delivery.Make(t.Context(), fromStdin(plain), release.Record{ID: "r1"})
+	b, err := delivery.Make(t.Context(), fromStdin(gzipped(t, plain)), release.Record{ID: "r1"})
 	require.NoError(t, err)
 	defer b.Close()
 	var readers sync.WaitGroup
 	for range 8 {
 		readers.Go(func() {
-			unpacked, err := zstd.NewReader(b.Compressed())
+			body, err := b.Tar()
 			if !assert.NoError(t, err) {
 				return
 			}
-			defer unpacked.Close()
-			got, err := io.ReadAll(unpacked)
+			defer body.Close()
+			got, err := io.ReadAll(body)
 			assert.NoError(t, err)
 			assert.Equal(t, sum(plain), sum(got))
 		})
 	}
 	readers.Wait()
-	body, err := b.Tar()
-	require.NoError(t, err)
-	defer body.Close()
-	got, err := io.ReadAll(body)
-	require.NoError(t, err)
-	assert.Equal(t, sum(plain), sum(got))
-}
-
-func TestAPlainBuildIsTheSameBuild(t *testing.T) {
-	t.Parallel()
-	plain := pack(t, file("app", strings.Repeat("0123456789", 300_000)))
-	packed, err := delivery.Make(t.Context(), fromStdin(gzipped(t, plain)), release.Record{ID: "r1"})
-	require.NoError(t, err)
-	defer packed.Close()
-	kept, err := delivery.MakePlain(t.Context(), fromStdin(gzipped(t, plain)), release.Record{ID: "r1"})
-	require.NoError(t, err)
-	defer kept.Close()
-	packed.Record.Created = kept.Record.Created
-	assert.Equal(t, packed.Record, kept.Record)
-	body, err := kept.Tar()
-	require.NoError(t, err)
-	defer body.Close()
-	got, err := io.ReadAll(body)
-	require.NoError(t, err)
-	assert.Equal(t, sum(plain), sum(got))
-	sendable, err := io.ReadAll(kept.Compressed())
-	require.NoError(t, err)
-	assert.Empty(t, sendable, "a server takes it for no release")
-
-	_, err = delivery.MakePlain(t.Context(), fromStdin(pack(t, file("../app", "x"))), release.Record{ID: "r1"})
-	require.ErrorContains(t, err, "leaves the release")
 }
 
 func TestNoTemporaryFileIsLeft(t *testing.T) {
@@ -172,7 +141,8 @@ func TestABuildThatNobodyMayUnpackIsRefused(t *testing.T) {
 		"device":               {{Name: "null", Typeflag: tar.TypeChar}},
 		"pipe":                 {{Name: "pipe", Typeflag: tar.TypeFifo}},
 		"hard link out":        {{Name: "x", Typeflag: tar.TypeLink, Linkname: "../x"}},
-		"through a symlink":    {{Name: "a", Typeflag: tar.TypeSymlink, Linkname: "/etc"}, file("a/passwd", "x")},
+		"through a symlink":    {{Name: "a", Typeflag: tar.TypeSymlink, Linkname: "b"}, file("a/passwd", "x")},
+		"no longer a symlink":  {{Name: "a", Typeflag: tar.TypeSymlink, Linkname: "b"}, file("a", "now a file")},
 		"deep through symlink": {{Name: "a", Typeflag: tar.TypeSymlink, Linkname: "b"}, file("./a/b/c", "x")},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -181,19 +151,9 @@ func TestABuildThatNobodyMayUnpackIsRefused(t *testing.T) {
 			var refused *host.Error
 			require.ErrorAs(t, err, &refused)
 			assert.Equal(t, host.KindUnsafe, refused.Kind)
-			assert.ErrorContains(t, err, entries[len(entries)-1].Name)
+			assert.ErrorContains(t, err, strings.TrimPrefix(entries[len(entries)-1].Name, "./"))
 		})
 	}
-}
-
-func TestASymlinkThatIsReplacedIsNoWayOut(t *testing.T) {
-	t.Parallel()
-	b, err := delivery.Make(t.Context(), fromStdin(pack(t,
-		tar.Header{Name: "a", Typeflag: tar.TypeSymlink, Linkname: "b"},
-		tar.Header{Name: "a", Typeflag: tar.TypeReg, Uname: "now a file"},
-	)), release.Record{ID: "r1"})
-	require.NoError(t, err)
-	require.NoError(t, b.Close())
 }
 
 func TestWhatIsNoBuildIsAnError(t *testing.T) {
@@ -313,6 +273,7 @@ func TestRepackHoldsTheArchiveAgainstItsRecord(t *testing.T) {
 	rec := release.Record{ID: "r1", SHA256: sum(plain), Size: int64(len(plain))}
 	b, err := delivery.Repack(t.Context(), rec, bytes.NewReader(plain))
 	require.NoError(t, err)
+	rec.Tree = b.Manifest.Digest().String()
 	assert.Equal(t, rec, b.Record)
 	require.NoError(t, b.Close())
 	_, err = delivery.Repack(t.Context(), rec, bytes.NewReader(pack(t, file("app", "y"))))

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"deliver/cache"
 	"deliver/host"
 	"deliver/inventory"
 	"deliver/plan"
@@ -38,6 +39,8 @@ type Delivery struct {
 	// the release, and the delivery closes it; nil means that every server must
 	// have it.
 	Package func(context.Context) (*Build, error)
+	// Cache is what this side knows of what it delivered before; it may be nil.
+	Cache *cache.Cache
 	// Open connects to a server.
 	Open func(context.Context, inventory.Host) (host.Server, error)
 

@@ -2,6 +2,7 @@ package delivery_test
 
 import (
 	"archive/tar"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -183,7 +184,7 @@ func TestFirstAndSecondDelivery(t *testing.T) {
 func TestABadReleaseIsTakenBackEverywhere(t *testing.T) {
 	t.Parallel()
 	s := newServers(t, "h1", "h2", "h3")
-	require.Equal(t, rollout.OK, s.push("v1").Result)
+	require.Equal(t, rollout.OK, s.push("v1").Result, s.said())
 	s.poison("h2", "v2")
 	out := s.push("v2")
 	assert.Equal(t, rollout.RolledBack, out.Result)
@@ -197,7 +198,7 @@ func TestABadReleaseIsTakenBackEverywhere(t *testing.T) {
 func TestTheOtherServersOfARollingDeliveryAreNotTouched(t *testing.T) {
 	t.Parallel()
 	s := newServers(t, "h1", "h2", "h3")
-	require.Equal(t, rollout.OK, s.push("v1").Result)
+	require.Equal(t, rollout.OK, s.push("v1").Result, s.said())
 	s.poison("h1", "v2")
 	d := s.delivery(app(t, "v2"))
 	d.Order = plan.Order{Mode: plan.Rolling}
@@ -225,7 +226,7 @@ func TestABadFirstDeliveryLeavesNoCurrent(t *testing.T) {
 func TestAServerThatCannotGoBackIsNamed(t *testing.T) {
 	t.Parallel()
 	s := newServers(t, "h1", "h2")
-	require.Equal(t, rollout.OK, s.push("v1").Result)
+	require.Equal(t, rollout.OK, s.push("v1").Result, s.said())
 	s.poison("h1", "v1")
 	s.poison("h1", "v2")
 	out := s.push("v2")
@@ -237,7 +238,7 @@ func TestAServerThatCannotGoBackIsNamed(t *testing.T) {
 func TestDeliveringAgainCostsNothing(t *testing.T) {
 	t.Parallel()
 	s := newServers(t, "h1", "h2")
-	require.Equal(t, rollout.OK, s.push("v1").Result)
+	require.Equal(t, rollout.OK, s.push("v1").Result, s.said())
 	d := s.delivery(app(t, "v1"))
 	d.Package = func(context.Context) (*delivery.Build, error) {
 		t.Error("the build was asked for")
@@ -265,11 +266,11 @@ func TestWhatAKilledRunLeftConverges(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := newServers(t, "h1", "h2")
-			require.Equal(t, rollout.OK, s.push("v1").Result)
+			require.Equal(t, rollout.OK, s.push("v1").Result, s.said())
 			b := app(t, "v2")
 			local, err := host.NewLocal(s.place("h1"))
 			require.NoError(t, err)
-			_, err = local.Receive(t.Context(), b.Record, b.Compressed(), nil)
+			_, err = local.Receive(t.Context(), b.Record, compressed(t, b), nil)
 			require.NoError(t, err)
 			prepare(s, local, b)
 
@@ -284,11 +285,11 @@ func TestWhatAKilledRunLeftConverges(t *testing.T) {
 func TestAReleaseThatWasCutAndIsBadGoesBackToTheLastGoodOne(t *testing.T) {
 	t.Parallel()
 	s := newServers(t, "h1")
-	require.Equal(t, rollout.OK, s.push("v1").Result)
+	require.Equal(t, rollout.OK, s.push("v1").Result, s.said())
 	b := app(t, "v2")
 	local, err := host.NewLocal(s.place("h1"))
 	require.NoError(t, err)
-	_, err = local.Receive(t.Context(), b.Record, b.Compressed(), nil)
+	_, err = local.Receive(t.Context(), b.Record, compressed(t, b), nil)
 	require.NoError(t, err)
 	_, err = local.Switch(t.Context(), "v2", "")
 	require.NoError(t, err)
@@ -300,7 +301,7 @@ func TestAReleaseThatWasCutAndIsBadGoesBackToTheLastGoodOne(t *testing.T) {
 func TestAServerThatIsDown(t *testing.T) {
 	t.Parallel()
 	s := newServers(t, "h1", "h2", "h3")
-	require.Equal(t, rollout.OK, s.push("v1").Result)
+	require.Equal(t, rollout.OK, s.push("v1").Result, s.said())
 	s.down["h2"] = &host.Error{Kind: host.KindUnreachable, Message: "connection refused"}
 	out := s.push("v2")
 	assert.Equal(t, rollout.Failed, out.Result)
@@ -363,7 +364,7 @@ func TestABuildForOtherMachinesIsNotShipped(t *testing.T) {
 func TestAnIDIsOneBuildForEver(t *testing.T) {
 	t.Parallel()
 	s := newServers(t, "h1")
-	require.Equal(t, rollout.OK, s.push("v1").Result)
+	require.Equal(t, rollout.OK, s.push("v1").Result, s.said())
 	out := s.delivery(app(t, "v1", file("more", "x"))).Deliver(t.Context())
 	assert.Equal(t, rollout.Failed, out.Result)
 	var refused *host.Error
@@ -431,14 +432,14 @@ func (s sick) Look(ctx context.Context, service host.Service) (host.State, error
 	return state, err
 }
 
-// Receive fails as it is told to.
-func (s sick) Receive(ctx context.Context, rec release.Record, build io.Reader, progress func(int64)) (host.Receipt, error) {
+// Update fails as it is told to.
+func (s sick) Update(ctx context.Context, rec release.Record, base host.Base, parts host.Parts, progress func(int64)) (host.Receipt, error) {
 	if s.receive != nil {
 		if err := s.receive(ctx); err != nil {
 			return host.Receipt{}, err
 		}
 	}
-	return s.Server.Receive(ctx, rec, build, progress)
+	return s.Server.Update(ctx, rec, base, parts, progress)
 }
 
 // Record fails as it is told to.
@@ -452,7 +453,7 @@ func (s sick) Record(ctx context.Context, e host.Entry) error {
 func TestAnInterruptedShipChangesNothing(t *testing.T) {
 	t.Parallel()
 	s := newServers(t, "h1", "h2")
-	require.Equal(t, rollout.OK, s.push("v1").Result)
+	require.Equal(t, rollout.OK, s.push("v1").Result, s.said())
 	ctx, interrupt := context.WithCancel(t.Context())
 	s.wrap = func(name string, server host.Server) host.Server {
 		return sick{Server: server, receive: func(ctx context.Context) error {
@@ -481,4 +482,15 @@ func TestAHistoryThatCannotBeWrittenTakesNothingBack(t *testing.T) {
 	assert.Equal(t, rollout.OK, s.push("v1").Result)
 	s.runs("v1")
 	assert.Contains(t, s.said(), "the history could not be written: no space left")
+}
+
+// compressed is a build as a server receives it whole.
+func compressed(t *testing.T, b *delivery.Build) io.Reader {
+	t.Helper()
+	plain, err := b.Tar()
+	require.NoError(t, err)
+	defer plain.Close()
+	content, err := io.ReadAll(plain)
+	require.NoError(t, err)
+	return bytes.NewReader(zstded(t, content))
 }

@@ -51,18 +51,19 @@ var machines = map[elf.Machine]string{
 	elf.EM_PPC64:   "ppc64le",
 }
 
-// note remembers an entry that is a hook, and for which architecture one is
-// that is a program.
-func (b *Build) note(header *tar.Header, content io.Reader) {
+// noteHook remembers an entry that is a hook.
+func (b *Build) noteHook(header *tar.Header) {
 	if dir, name := path.Split(path.Clean(header.Name)); dir == ".deliver/hooks/" && header.Typeflag != tar.TypeDir {
 		b.Hooks = append(b.Hooks, name)
 	}
-	const upToMachine = 20
-	var head [upToMachine]byte
-	if header.Typeflag != tar.TypeReg || header.Mode&0o111 == 0 || header.Size < upToMachine {
-		return
-	}
-	if _, err := io.ReadFull(content, head[:]); err != nil || !bytes.HasPrefix(head[:], []byte(elf.ELFMAG)) {
+}
+
+// upToMachine is how much of a program says what it is for.
+const upToMachine = 20
+
+// note remembers for which architecture an entry is, if it is a program.
+func (b *Build) note(header *tar.Header, head []byte) {
+	if header.Mode&0o111 == 0 || len(head) < upToMachine || !bytes.HasPrefix(head, []byte(elf.ELFMAG)) {
 		return
 	}
 	machine := elf.Machine(uint16(head[18]) | uint16(head[19])<<8)

@@ -2,7 +2,6 @@ package delivery_test
 
 import (
 	"context"
-	"io"
 	"os/exec"
 	"sync"
 	"testing"
@@ -24,11 +23,11 @@ type watched struct {
 	before func(ctx context.Context, op string) error
 }
 
-func (w watched) Receive(ctx context.Context, rec release.Record, r io.Reader, p func(int64)) (host.Receipt, error) {
+func (w watched) Update(ctx context.Context, rec release.Record, base host.Base, parts host.Parts, p func(int64)) (host.Receipt, error) {
 	if err := w.before(ctx, "receive"); err != nil {
 		return host.Receipt{}, err
 	}
-	return w.Server.Receive(ctx, rec, r, p)
+	return w.Server.Update(ctx, rec, base, parts, p)
 }
 
 func (w watched) Switch(ctx context.Context, id, over string) (host.Switched, error) {

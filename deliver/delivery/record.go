@@ -11,7 +11,7 @@ import (
 // fill completes what is known of a release with what the build shows.
 func fill(known, measured release.Record, from origin) release.Record {
 	rec := known
-	rec.SHA256, rec.Size, rec.Files = measured.SHA256, measured.Size, measured.Files
+	rec.SHA256, rec.Tree, rec.Size, rec.Files = measured.SHA256, measured.Tree, measured.Size, measured.Files
 	rec.Once = measured.Once
 	if rec.Commit == "" {
 		rec.Commit = from.commit

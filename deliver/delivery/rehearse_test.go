@@ -123,7 +123,7 @@ func (w *wager) scatter() {
 		case 1:
 			local, err := w.open(w.t.Context(), h)
 			require.NoError(w.t, err)
-			_, err = local.Receive(w.t.Context(), w.build.Record, w.build.Compressed(), nil)
+			_, err = local.Receive(w.t.Context(), w.build.Record, compressed(w.t, w.build), nil)
 			require.NoError(w.t, err)
 		}
 	}

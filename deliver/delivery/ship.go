@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 
+	"deliver/host"
 	"deliver/rollout"
 )
 
@@ -32,7 +33,7 @@ func (f *fleet) receive(ctx context.Context, v *visit, tell *rollout.Teller) err
 	if err := runsOn(b, v.state); err != nil {
 		return err
 	}
-	receipt, err := v.server.Receive(ctx, f.Record, b.Compressed(), func(n int64) { tell.Progress(n, b.Size) })
+	receipt, err := f.send(ctx, v, b, tell)
 	if err != nil {
 		return err
 	}
@@ -47,6 +48,35 @@ func (f *fleet) hasIt(v *visit) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	v.shipped = true
+}
+
+// tries is how often a server is sent what it says that it still lacks.
+const tries = 4
+
+// send makes the release out of the best that the server has. A base that turns
+// out not to be whole is left alone from then on; with none the server gets
+// everything.
+func (f *fleet) send(ctx context.Context, v *visit, b *Build, tell *rollout.Teller) (host.Receipt, error) {
+	refused := map[string]bool{}
+	rec := f.Record
+	rec.Tree = b.Record.Tree
+	for try := 1; ; try++ {
+		from, base := b.choose(ctx, v.server, v.state, refused)
+		receipt, err := v.server.Update(ctx, rec, from, base.parts(ctx), func(n int64) { tell.Progress(n, base.total()) })
+		var known *host.Error
+		if !errors.As(err, &known) || try == tries {
+			return receipt, err
+		}
+		switch {
+		case known.Kind == host.KindLacking:
+			v.say(tell, "%s", known.Message)
+		case from.ID != "" && (known.Kind == host.KindBase || known.Kind == host.KindMissing || known.Kind == host.KindDigest):
+			v.say(tell, "%s", known.Message)
+			refused[from.ID] = true
+		default:
+			return receipt, err
+		}
+	}
 }
 
 // sameBuild leaves it to Receive to refuse another build under the same id.
@@ -66,7 +96,9 @@ func (f *fleet) open(ctx context.Context) (*Build, error) {
 			f.packErr = errors.New("the release is not here, and there is no store to get it from; set STORE")
 			return
 		}
-		f.pack, f.packErr = f.Package(ctx)
+		if f.pack, f.packErr = f.Package(ctx); f.packErr == nil {
+			f.pack.Cache = f.Cache
+		}
 	})
 	if f.packErr != nil {
 		return nil, fmt.Errorf("get release %s: %w", f.Record.ID, f.packErr)

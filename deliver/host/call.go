@@ -14,15 +14,15 @@ import (
 // take this side's memory.
 const longestLine = 8 << 20
 
-// Call sends req over session and, when the far side asks for it, body; it
-// returns the result in the answer. A body must come to its end or fail by
-// itself: Call waits for it. Call closes the session, also when ctx ends.
-func Call(ctx context.Context, session Session, req Request, body io.Reader, progress func(int64)) (json.RawMessage, error) {
+// exchange sends req over session and, when the far side asks for it, what b
+// gives; it returns the result in the answer. A body must come to its end or
+// fail by itself: exchange waits for it. It closes the session, also when ctx ends.
+func exchange(ctx context.Context, session Session, req Request, b build) (json.RawMessage, error) {
 	defer session.Close()
 	stop := context.AfterFunc(ctx, func() { session.Close() })
 	defer stop()
 
-	c := &call{session: session, body: body, progress: progress}
+	c := &call{session: session, build: b}
 	err := c.begin(req)
 	var result json.RawMessage
 	if err == nil {
@@ -37,12 +37,22 @@ func Call(ctx context.Context, session Session, req Request, body io.Reader, pro
 	return result, err
 }
 
+// build is what is sent after a request, and who is told of it.
+type build struct {
+	open     Parts // nil: nothing
+	progress func(int64)
+}
+
+// whole is a body that is sent as it is.
+func whole(r io.Reader) Parts {
+	return func([]Range) (io.Reader, error) { return r, nil }
+}
+
 // call is one request under way.
 type call struct {
-	session  Session
-	body     io.Reader
-	progress func(int64)
-	sent     chan error // nil until the body is asked for
+	session Session
+	build
+	sent chan error // nil until the body is asked for
 }
 
 func (c *call) begin(req Request) error {
@@ -53,7 +63,7 @@ func (c *call) begin(req Request) error {
 	// A far side that could not start has an answer of its own; a failure
 	// to write to it says less, so the answer is read first.
 	_, err = c.session.Write(append(line, '\n'))
-	if err == nil && c.body == nil {
+	if err == nil && c.open == nil {
 		_ = c.session.CloseWrite()
 	}
 	return nil
@@ -72,7 +82,7 @@ func (c *call) answer(op string) (json.RawMessage, error) {
 		case reply.Error != nil:
 			return nil, reply.Error
 		case reply.Progress != nil:
-			c.took(*reply.Progress)
+			c.took(*reply.Progress, reply.Lacks)
 		default:
 			return reply.OK, nil
 		}
@@ -82,10 +92,10 @@ func (c *call) answer(op string) (json.RawMessage, error) {
 
 // took is told how much of the body the far side has; the first time it is
 // asked to start sending.
-func (c *call) took(n int64) {
-	if c.sent == nil && c.body != nil {
+func (c *call) took(n int64, lacks []Range) {
+	if c.sent == nil && c.open != nil {
 		c.sent = make(chan error, 1)
-		go func() { c.sent <- c.send() }()
+		go func() { c.sent <- c.send(lacks) }()
 	}
 	if c.progress != nil {
 		c.progress(n)
@@ -93,8 +103,13 @@ func (c *call) took(n int64) {
 }
 
 // send returns only errors of the body: those of the session show in the answer.
-func (c *call) send() error {
-	source := newSource(context.Background(), c.body, nil)
+func (c *call) send(lacks []Range) error {
+	body, err := c.open(lacks)
+	if err != nil {
+		c.session.Close()
+		return err
+	}
+	source := newSource(context.Background(), body, nil)
 	_, _ = io.Copy(c.session, source)
 	if source.err != nil {
 		c.session.Close()

@@ -32,7 +32,17 @@ func (c *Client) Look(ctx context.Context, service Service) (State, error) {
 
 // Receive sends the build, if the far side asks for it.
 func (c *Client) Receive(ctx context.Context, rec release.Record, r io.Reader, progress func(int64)) (Receipt, error) {
-	return ask[Receipt](ctx, c, opReceive, receiveArgs{Record: rec}, build{r, progress})
+	return ask[Receipt](ctx, c, opReceive, receiveArgs{Record: rec}, build{whole(r), progress})
+}
+
+// Update sends what the far side says that it lacks.
+func (c *Client) Update(ctx context.Context, rec release.Record, base Base, parts Parts, progress func(int64)) (Receipt, error) {
+	return ask[Receipt](ctx, c, opUpdate, updateArgs{Record: rec, Base: base}, build{parts, progress})
+}
+
+// Manifest is the manifest of release id.
+func (c *Client) Manifest(ctx context.Context, id string) ([]byte, error) {
+	return ask[[]byte](ctx, c, opManifest, manifestArgs{ID: id}, build{})
 }
 
 // Switch points `current` to the release id.
@@ -107,12 +117,6 @@ func (c *Client) Pin(ctx context.Context, pin *Pin) error {
 // Close does nothing: a Client keeps nothing open.
 func (c *Client) Close() error { return nil }
 
-// build is what is sent after a request, and who is told of it.
-type build struct {
-	r        io.Reader
-	progress func(int64)
-}
-
 func ask[T any](ctx context.Context, c *Client, op string, args any, b build) (T, error) {
 	var result T
 	req := Request{V: wireVersion, Op: op, Timeout: timeLeft(ctx), Place: c.place, Token: c.token.Load()}
@@ -124,7 +128,7 @@ func ask[T any](ctx context.Context, c *Client, op string, args any, b build) (T
 	if err != nil {
 		return result, fmt.Errorf("%s: %w", op, err)
 	}
-	answer, err := Call(ctx, session, req, b.r, b.progress)
+	answer, err := exchange(ctx, session, req, b)
 	if err != nil {
 		return result, err
 	}

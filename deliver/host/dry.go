@@ -40,6 +40,16 @@ func (d *Dry) Receive(context.Context, release.Record, io.Reader, func(int64)) (
 	return Receipt{}, nil
 }
 
+// Update reads nothing.
+func (d *Dry) Update(context.Context, release.Record, Base, Parts, func(int64)) (Receipt, error) {
+	return Receipt{}, nil
+}
+
+// Manifest looks.
+func (d *Dry) Manifest(ctx context.Context, id string) ([]byte, error) {
+	return d.server.Manifest(ctx, id)
+}
+
 // Switch reports the current release that Look saw, and leaves it.
 func (d *Dry) Switch(context.Context, string, string) (Switched, error) {
 	return Switched{Previous: d.change()}, nil

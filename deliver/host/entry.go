@@ -2,10 +2,13 @@ package host
 
 import (
 	"archive/tar"
+	"errors"
 	"fmt"
 	"path"
 	"slices"
 	"strings"
+
+	"deliver/manifest"
 )
 
 // kind is what a path of a release is.
@@ -56,6 +59,15 @@ func unsafe(name, format string, args ...any) error {
 		Message: fmt.Sprintf("tar entry %q: %s", name, fmt.Sprintf(format, args...)),
 		Hint:    "nothing was kept; build the archive without it",
 	}
+}
+
+// unsafeOf is an error of a manifest as those of this package are.
+func unsafeOf(err error) error {
+	var refused *manifest.Unsafe
+	if errors.As(err, &refused) {
+		return unsafe(refused.Name, "%s", refused.Why)
+	}
+	return err
 }
 
 // tree knows all paths of a release, so that where a name leads is decided

@@ -9,6 +9,8 @@ const (
 	KindUnsafe      Kind = "unsafe"        // a tar entry leaves the release, or is no file, directory or link
 	KindSpace       Kind = "space"         // no bytes or inodes left
 	KindMissing     Kind = "missing"       // no such release here
+	KindBase        Kind = "base"          // a release from which another one cannot be made
+	KindLacking     Kind = "lacking"       // contents are missing; the same call again asks for them
 	KindService     Kind = "service"       // the service manager refused or failed
 	KindNotRunning  Kind = "not-running"   // the service ended
 	KindCrashLoop   Kind = "crash-loop"    // the service ended and its manager started it again

@@ -60,7 +60,7 @@ func (l *Local) recordFile(id string) string { return filepath.Join(l.records(),
 
 // prepare makes the directories.
 func (l *Local) prepare() error {
-	for _, dir := range []string{l.releases(), l.incoming(), l.records()} {
+	for _, dir := range []string{l.releases(), l.incoming(), l.records(), l.keepings()} {
 		if err := os.MkdirAll(dir, 0o755); err != nil {
 			return l.wrap("prepare "+l.root, err)
 		}

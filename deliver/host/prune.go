@@ -59,8 +59,10 @@ func (l *Local) discard(id string) (string, error) {
 	if err := os.Rename(l.releaseDir(id), filepath.Join(bin, "tree")); err != nil {
 		return "", err
 	}
-	if err := os.Remove(l.recordFile(id)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return "", err
+	for _, file := range []string{l.recordFile(id), l.keepingFile(id)} {
+		if err := os.Remove(file); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return "", err
+		}
 	}
 	return bin, nil
 }

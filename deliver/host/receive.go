@@ -8,8 +8,6 @@ import (
 	"os"
 	"path/filepath"
 
-	"golang.org/x/sys/unix"
-
 	"deliver/release"
 )
 
@@ -31,7 +29,7 @@ func (l *Local) Receive(ctx context.Context, rec release.Record, build io.Reader
 	if err := l.checkSpace(rec); err != nil {
 		return Receipt{}, err
 	}
-	berth, err := l.openBerth(ctx, rec.ID)
+	berth, _, err := l.openBerth(ctx, rec.ID, "")
 	if err != nil {
 		return Receipt{}, err
 	}
@@ -45,7 +43,10 @@ func (l *Local) Receive(ctx context.Context, rec release.Record, build io.Reader
 
 // fill makes the tree in berth, verified and on the disk.
 func (l *Local) fill(b *berth, rec release.Record, source *source) (Receipt, error) {
-	u, err := newUnpacker(b.dir.Name())
+	if err := os.Mkdir(b.tree(), 0o700); err != nil {
+		return Receipt{}, err
+	}
+	u, err := newUnpacker(b.tree())
 	if err != nil {
 		return Receipt{}, err
 	}
@@ -56,39 +57,80 @@ func (l *Local) fill(b *berth, rec release.Record, source *source) (Receipt, err
 	if err := u.checkLinks(); err != nil {
 		return Receipt{}, err
 	}
-	if err := l.linkShared(u); err != nil {
+	if err := l.linkShared(b.tree(), u.finishBelow); err != nil {
 		return Receipt{}, err
 	}
 	if err := u.finish(); err != nil {
 		return Receipt{}, err
 	}
-	if err := unix.Syncfs(int(b.dir.Fd())); err != nil {
-		return Receipt{}, fmt.Errorf("sync: %w", err)
+	k, err := l.learn(u, b.tree())
+	if err != nil {
+		return Receipt{}, err
+	}
+	if rec, err = proven(rec, k); err != nil {
+		return Receipt{}, err
+	}
+	if err := l.seal(b, rec, k); err != nil {
+		return Receipt{}, err
 	}
 	source.report()
 	return Receipt{Bytes: source.n, Files: u.entries}, nil
 }
 
+// learn takes down what the unpacked tree is.
+func (l *Local) learn(u *unpacker, dir string) (*keeping, error) {
+	m, err := u.manifest.Manifest()
+	if err != nil {
+		return nil, err
+	}
+	a, err := newAssembly(m, dir)
+	if err != nil {
+		return nil, err
+	}
+	defer a.close()
+	a.shared = l.sharing()
+	if err := a.look(); err != nil {
+		return nil, err
+	}
+	return a.keeping(), nil
+}
+
+// proven is rec with the digest of the tree; one that it has must be that.
+func proven(rec release.Record, k *keeping) (release.Record, error) {
+	have := k.manifest.Digest().String()
+	if rec.Tree != "" && rec.Tree != have {
+		return rec, &Error{
+			Kind: KindDigest, Message: fmt.Sprintf("the tree of %s is not what its record says: %.12s instead of %.12s", rec.ID, have, rec.Tree),
+			Hint: "both sides must run the same deliver",
+		}
+	}
+	rec.Tree = have
+	return rec, nil
+}
+
 // shelve makes the tree in berth a release, unless somebody else has meanwhile.
+// All of it is on the disk; the tree comes last, since it is what makes a release.
 func (l *Local) shelve(ctx context.Context, b *berth, rec release.Record) error {
 	unlock, err := l.lock(ctx)
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	if err := l.mayChange(); err != nil { // again: it took a while
-		return err
-	}
 	if already, err := l.already(rec); already || err != nil {
 		return err
 	}
-	if err := l.writeRecord(rec); err != nil {
+	for name, to := range map[string]string{"record": l.recordFile(rec.ID), "manifest": l.keepingFile(rec.ID)} {
+		if err := os.Rename(b.path(name), to); err != nil {
+			return err
+		}
+		if err := syncDir(filepath.Dir(to)); err != nil {
+			return err
+		}
+	}
+	if err := os.Rename(b.tree(), l.releaseDir(rec.ID)); err != nil {
 		return err
 	}
-	if err := os.Rename(b.dir.Name(), l.releaseDir(rec.ID)); err != nil {
-		return err
-	}
-	b.kept = true
+	b.kept = false
 	return syncDir(l.releases())
 }
 
@@ -133,22 +175,37 @@ func (l *Local) checkSpace(rec release.Record) error {
 	}
 }
 
-// berth is where a tree lies while it comes in. Its lock, which goes with the
-// process, tells it from one that was left behind.
+// berth is where a tree lies while it comes in, with what is to be kept of it
+// beside. Its lock, which goes with the process, tells it from one that was
+// left behind.
 type berth struct {
 	dir  *os.File
-	kept bool
+	kept bool // what is in it is of use to somebody else
 }
 
-func (l *Local) openBerth(ctx context.Context, id string) (*berth, error) {
+func (b *berth) path(name string) string { return filepath.Join(b.dir.Name(), name) }
+func (b *berth) tree() string            { return b.path("tree") }
+
+// openBerth makes a berth for release id. What nobody fills is cleared away,
+// but for what is left of an earlier try to make the same tree.
+func (l *Local) openBerth(ctx context.Context, id, tree string) (*berth, *remains, error) {
 	unlock, err := l.lock(ctx)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer unlock()
-	if err := l.clearIncoming(); err != nil {
-		return nil, l.wrap("clear what was left behind", err)
+	left, err := l.clearIncoming(tree)
+	if err != nil {
+		return nil, nil, l.wrap("clear what was left behind", err)
 	}
+	b, err := l.newBerth(id)
+	if err != nil && left != nil {
+		left.dir.Close()
+	}
+	return b, left, err
+}
+
+func (l *Local) newBerth(id string) (*berth, error) {
 	path, err := os.MkdirTemp(l.incoming(), id+".")
 	if err != nil {
 		return nil, l.wrap("receive "+id, err)
@@ -164,7 +221,7 @@ func (l *Local) openBerth(ctx context.Context, id string) (*berth, error) {
 	return &berth{dir: dir}, nil
 }
 
-// close discards the tree, unless it has become a release.
+// close discards what is in the berth, unless it is of use.
 func (b *berth) close() {
 	if !b.kept {
 		_ = removeTree(b.dir.Name()) // what stays is cleared by the next Receive
@@ -172,31 +229,45 @@ func (b *berth) close() {
 	b.dir.Close()
 }
 
-// clearIncoming removes the trees that nobody is filling.
-func (l *Local) clearIncoming() error {
+// clearIncoming removes the berths that nobody fills. One of the tree that is
+// to be made now is given back instead.
+func (l *Local) clearIncoming(tree string) (*remains, error) {
 	entries, err := os.ReadDir(l.incoming())
 	if err != nil {
-		return err
+		return nil, err
 	}
+	var left *remains
 	for _, e := range entries {
-		if err := clearIfLeft(filepath.Join(l.incoming(), e.Name())); err != nil {
-			return err
+		found, err := clearIfLeft(filepath.Join(l.incoming(), e.Name()), tree)
+		if err != nil {
+			return nil, err
+		}
+		if found != nil && left != nil {
+			left.close()
+		}
+		if found != nil {
+			left = found
 		}
 	}
-	return nil
+	return left, nil
 }
 
-func clearIfLeft(path string) error {
+func clearIfLeft(path, tree string) (*remains, error) {
 	f, err := os.Open(path)
 	if errors.Is(err, os.ErrNotExist) {
-		return nil
+		return nil, nil
 	}
 	if err != nil {
-		return err
+		return nil, err
+	}
+	if left, err := tryLock(f); !left {
+		f.Close()
+		return nil, err
+	}
+	if r := openRemains(path, tree); r != nil {
+		r.dir = f
+		return r, nil
 	}
 	defer f.Close()
-	if left, err := tryLock(f); !left {
-		return err
-	}
-	return removeTree(path)
+	return nil, removeTree(path)
 }

@@ -129,6 +129,13 @@ func (s *server) progress(n int64) {
 	_ = s.out.Encode(Reply{Progress: &n})
 }
 
+// parts asks for the body, of which only what lacks names is needed.
+func (s *server) parts(lacks []Range) (io.Reader, error) {
+	s.told = time.Now()
+	err := s.out.Encode(Reply{Progress: new(int64), Lacks: lacks})
+	return s.build, err
+}
+
 // operation does one op; args are those of the request.
 type operation func(ctx context.Context, s *server, l *Local, args json.RawMessage) (any, error)
 
@@ -139,6 +146,12 @@ func operations() map[string]operation {
 		}),
 		opReceive: with(func(ctx context.Context, s *server, l *Local, a receiveArgs) (any, error) {
 			return l.Receive(ctx, a.Record, s.build, s.progress)
+		}),
+		opUpdate: with(func(ctx context.Context, s *server, l *Local, a updateArgs) (any, error) {
+			return l.Update(ctx, a.Record, a.Base, s.parts, s.progress)
+		}),
+		opManifest: with(func(ctx context.Context, _ *server, l *Local, a manifestArgs) (any, error) {
+			return l.Manifest(ctx, a.ID)
 		}),
 		opSwitch: with(func(ctx context.Context, _ *server, l *Local, a switchArgs) (any, error) {
 			return l.Switch(ctx, a.ID, a.Over)

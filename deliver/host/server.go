@@ -16,6 +16,8 @@ type Place struct {
 	Root string `json:"root"` // DELIVER_TO; a leading ~ or ~user is a home directory there
 	// SharedPaths are linked from Root/shared into every release.
 	SharedPaths []string `json:"shared_paths,omitempty"`
+	// Link is LinkCopy where no file may be shared between releases.
+	Link string `json:"link,omitempty"`
 }
 
 // Server is one server as a rollout uses it. Local is this machine; the remote
@@ -33,6 +35,16 @@ type Server interface {
 	// costs nothing and build is not read. progress gets the compressed
 	// bytes taken so far; it may be nil.
 	Receive(ctx context.Context, rec release.Record, build io.Reader, progress func(int64)) (Receipt, error)
+	// Update is Receive for a server that may have part of the release: what base has
+	// is taken from there, and parts is asked for the rest, once. A base that is
+	// not here or not whole is refused with KindBase before that. Where
+	// contents are still missing at the end, because files of the base are
+	// not what they were, the error is of KindLacking: the same call again
+	// asks for these alone. After any other failure, too, it asks only
+	// for what has not come.
+	Update(ctx context.Context, rec release.Record, base Base, parts Parts, progress func(int64)) (Receipt, error)
+	// Manifest is the manifest of release id, as package manifest encodes it.
+	Manifest(ctx context.Context, id string) ([]byte, error)
 	// Switch points `current` to the release id and reports what it
 	// pointed to. An empty id takes `current` away: it undoes the first delivery.
 	// A release that is older than the current one is refused with KindOrder,
@@ -69,6 +81,21 @@ type Server interface {
 	// Close ends the connection, if there is one.
 	Close() error
 }
+
+// Base is a release from which another one is made; without an ID there is none.
+type Base struct {
+	ID   string `json:"id,omitempty"`
+	Tree string `json:"tree,omitempty"` // its record's
+}
+
+// Parts gives the stream, as package delta writes it, of what a server lacks. Without
+// ranges that is how the manifest differs from the base's and all contents that
+// the base has not; else it is the contents at these positions of
+// manifest.Contents, whole, and no manifest.
+type Parts func(lacks []Range) (io.Reader, error)
+
+// Range is from the first number to before the second.
+type Range [2]int
 
 // State is what Look found.
 type State struct {

@@ -21,23 +21,31 @@ func checkShared(name string) error {
 	}
 }
 
-// linkShared puts links to Root/shared into the tree. What the release itself
-// has at a shared path gives way; the first time it becomes what is shared.
-func (l *Local) linkShared(u *unpacker) error {
+// linkShared puts links to Root/shared into the tree at dir. What the release
+// itself has at a shared path gives way; the first time it becomes what is
+// shared. release is told of each path before it is moved.
+func (l *Local) linkShared(dir string, release func(name string) error) error {
+	if len(l.place.SharedPaths) == 0 {
+		return nil
+	}
+	tree, err := os.OpenRoot(dir)
+	if err != nil {
+		return err
+	}
+	defer tree.Close()
 	for _, name := range l.place.SharedPaths {
-		if err := l.linkOne(u, path.Clean(name)); err != nil {
+		if err := l.linkOne(tree, path.Clean(name), release); err != nil {
 			return l.wrap("link shared path "+name, err)
 		}
 	}
 	return nil
 }
 
-func (l *Local) linkOne(u *unpacker, name string) error {
-	tree := u.root
+func (l *Local) linkOne(tree *os.Root, name string, release func(name string) error) error {
 	if err := makeParents(tree, name); err != nil {
 		return err
 	}
-	if err := u.finishBelow(name); err != nil {
+	if err := release(name); err != nil {
 		return err
 	}
 	kept := filepath.Join(l.shared(), name)

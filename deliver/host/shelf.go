@@ -11,8 +11,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/google/renameio/v2"
-
 	"deliver/release"
 )
 
@@ -73,15 +71,12 @@ func (l *Local) require(id string) error {
 	}
 }
 
-func (l *Local) writeRecord(rec release.Record) error {
+func encodeRecord(rec release.Record) ([]byte, error) {
 	line, err := json.MarshalIndent(rec, "", "  ")
 	if err != nil {
-		return fmt.Errorf("encode the record: %w", err)
+		return nil, fmt.Errorf("encode the record: %w", err)
 	}
-	if err := renameio.WriteFile(l.recordFile(rec.ID), append(line, '\n'), 0o644); err != nil {
-		return l.wrap("write the record", err)
-	}
-	return syncDir(l.records())
+	return append(line, '\n'), nil
 }
 
 // syncDir makes a directory's names last.

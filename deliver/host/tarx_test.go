@@ -2,6 +2,7 @@ package host_test
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"fmt"
 	"io/fs"
 	"math/rand/v2"
@@ -205,7 +206,7 @@ func contentOf(t *testing.T, path string, info fs.FileInfo, inodes map[uint64]st
 		if inodes[inode] == "" {
 			inodes[inode] = filepath.Base(path)
 		}
-		return fmt.Sprintf("%d %x, %s", len(content), content, inodes[inode])
+		return fmt.Sprintf("%d %x, %s", len(content), sha256.Sum256(content), inodes[inode])
 	}
 	return ""
 }

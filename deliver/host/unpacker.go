@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"deliver/manifest"
 )
 
 // unpacker makes a release's tree out of tar entries as GNU tar does, but for
@@ -20,14 +22,15 @@ import (
 // os.Root, so that even a mistake of its own could not leave the tree.
 type unpacker struct {
 	tree
-	root    *os.Root
-	files   *writers
-	umask   fs.FileMode            // taken from the modes of entries
-	plain   fs.FileMode            // mode of a directory that no entry speaks of
-	dirs    map[string]*tar.Header // what they say is set last
-	entries int64
-	needs   uint64 // bytes of all files; of a sparse one, more than the archive has
-	room    uint64 // bytes
+	root     *os.Root
+	files    *writers
+	umask    fs.FileMode            // taken from the modes of entries
+	plain    fs.FileMode            // mode of a directory that no entry speaks of
+	dirs     map[string]*tar.Header // what they say is set last
+	manifest *manifest.Builder      // of what was made
+	entries  int64
+	needs    uint64 // bytes of all files; of a sparse one, more than the archive has
+	room     uint64 // bytes
 }
 
 func newUnpacker(dir string) (*unpacker, error) {
@@ -41,7 +44,7 @@ func newUnpacker(dir string) (*unpacker, error) {
 		return nil, err
 	}
 	return &unpacker{
-		tree: newTree(), root: root, files: newWriters(root), dirs: map[string]*tar.Header{}, room: room,
+		tree: newTree(), manifest: manifest.NewBuilder(), root: root, files: newWriters(root), dirs: map[string]*tar.Header{}, room: room,
 		umask: tarUmask(), plain: 0o777 &^ processUmask(),
 	}, nil
 }
@@ -66,7 +69,11 @@ func (u *unpacker) add(header *tar.Header, content io.Reader) error {
 	}
 	u.entries++
 	if header.Typeflag == tar.TypeLink {
-		return u.hardLink(name, header.Linkname)
+		if err := u.hardLink(name, header.Linkname); err != nil {
+			return err
+		}
+		_, err := u.manifest.Add(header)
+		return err
 	}
 	if err := u.admit(name, k); err != nil {
 		return err
@@ -75,6 +82,10 @@ func (u *unpacker) add(header *tar.Header, content io.Reader) error {
 }
 
 func (u *unpacker) make(name string, k kind, header *tar.Header, content io.Reader) error {
+	node, err := u.manifest.Add(header)
+	if err != nil {
+		return unsafeOf(err)
+	}
 	if k == directory {
 		return u.directory(name, header)
 	}
@@ -94,7 +105,7 @@ func (u *unpacker) make(name string, k kind, header *tar.Header, content io.Read
 			Hint:    spaceHint,
 		}
 	}
-	return u.files.write(name, u.mode(header), header, content)
+	return u.files.write(incoming{name, u.mode(header), header, node}, content)
 }
 
 func (u *unpacker) directory(name string, header *tar.Header) error {

@@ -14,23 +14,25 @@ const wireVersion = 1
 
 // The operations of a Request.
 const (
-	opLook    = "look"
-	opReceive = "receive"
-	opSwitch  = "switch"
-	opRestart = "restart"
-	opCheck   = "check"
-	opHook    = "hook"
-	opRecord  = "record"
-	opPrune   = "prune"
-	opHistory = "history"
-	opClaim   = "claim"
-	opRelease = "release"
-	opPin     = "pin"
+	opLook     = "look"
+	opReceive  = "receive"
+	opUpdate   = "update"
+	opManifest = "manifest"
+	opSwitch   = "switch"
+	opRestart  = "restart"
+	opCheck    = "check"
+	opHook     = "hook"
+	opRecord   = "record"
+	opPrune    = "prune"
+	opHistory  = "history"
+	opClaim    = "claim"
+	opRelease  = "release"
+	opPin      = "pin"
 )
 
 // Request is the one line that a session starts with. After the line of
-// "receive" comes the build, when the far side has asked for it with its
-// first progress line, until end of input.
+// "receive" or "update" comes the body, when the far side has asked for it with
+// its first progress line, until end of input.
 type Request struct {
 	V  int    `json:"v"`
 	Op string `json:"op"` // one of the operations
@@ -45,6 +47,7 @@ type Request struct {
 // either OK or Error. A line that sets nothing is an OK without a result.
 type Reply struct {
 	Progress *int64          `json:"progress,omitempty"` // compressed bytes taken; the first asks for the build
+	Lacks    []Range         `json:"lacks,omitempty"`    // beside the first: all that the body shall have
 	OK       json.RawMessage `json:"ok,omitempty"`
 	Error    *Error          `json:"error,omitempty"`
 }
@@ -63,6 +66,15 @@ type lookArgs struct {
 
 type receiveArgs struct {
 	Record release.Record `json:"record"`
+}
+
+type updateArgs struct {
+	Record release.Record `json:"record"`
+	Base   Base           `json:"base,omitzero"`
+}
+
+type manifestArgs struct {
+	ID string `json:"id"`
 }
 
 type switchArgs struct {

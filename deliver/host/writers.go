@@ -3,6 +3,7 @@ package host
 import (
 	"archive/tar"
 	"bytes"
+	"crypto/sha256"
 	"fmt"
 	"io"
 	"io/fs"
@@ -10,6 +11,8 @@ import (
 	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
+
+	"deliver/manifest"
 )
 
 const (
@@ -32,21 +35,29 @@ func newWriters(root *os.Root) *writers {
 	return w
 }
 
+// incoming is a file that is to be written.
+type incoming struct {
+	name   string
+	mode   fs.FileMode
+	header *tar.Header
+	node   *manifest.Node // gets the digest of the content
+}
+
 // write takes all of content before it returns. The file is sure to be there
 // only after settle.
-func (w *writers) write(name string, mode fs.FileMode, header *tar.Header, content io.Reader) error {
+func (w *writers) write(f incoming, content io.Reader) error {
 	if w.failed.Load() {
 		return w.settle()
 	}
-	if header.Size > smallFile {
-		return w.create(name, mode, header, content)
+	if f.header.Size > smallFile {
+		return w.create(f, content)
 	}
-	held := make([]byte, header.Size)
+	held := make([]byte, f.header.Size)
 	if _, err := io.ReadFull(content, held); err != nil {
 		return err
 	}
 	w.group.Go(func() error {
-		err := w.create(name, mode, header, bytes.NewReader(held))
+		err := w.create(f, bytes.NewReader(held))
 		if err != nil {
 			w.failed.Store(true)
 		}
@@ -58,20 +69,22 @@ func (w *writers) write(name string, mode fs.FileMode, header *tar.Header, conte
 // settle waits for what is under way.
 func (w *writers) settle() error { return w.group.Wait() }
 
-func (w *writers) create(name string, mode fs.FileMode, header *tar.Header, content io.Reader) error {
-	f, err := w.root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+func (w *writers) create(in incoming, content io.Reader) error {
+	f, err := w.root.OpenFile(in.name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
-	if _, err := io.Copy(f, content); err != nil {
+	sum := sha256.New()
+	if _, err := io.Copy(io.MultiWriter(f, sum), content); err != nil {
 		return err
 	}
-	if err := f.Chmod(mode); err != nil {
+	in.node.Digest = manifest.Digest(sum.Sum(nil))
+	if err := f.Chmod(in.mode); err != nil {
 		return err
 	}
 	if err := f.Close(); err != nil {
 		return fmt.Errorf("close: %w", err)
 	}
-	return w.root.Chtimes(name, header.ModTime, header.ModTime)
+	return w.root.Chtimes(in.name, in.header.ModTime, in.header.ModTime)
 }

@@ -17,6 +17,7 @@ type Record struct {
 	BuildURL string    `json:"build_url,omitempty"`
 	Job      string    `json:"job,omitempty"`
 	SHA256   string    `json:"sha256"`          // of the uncompressed tar, hex
+	Tree     string    `json:"tree,omitempty"`  // digest of the manifest of what the tar makes, hex
 	Size     int64     `json:"size"`            // of the uncompressed tar, bytes
 	Files    int64     `json:"files,omitempty"` // entries of the tar
 	Once     []string  `json:"once,omitempty"`  // its hooks that run on one server only

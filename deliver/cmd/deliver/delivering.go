@@ -7,10 +7,12 @@ import (
 	"fmt"
 	"os"
 	"os/user"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
 
+	"deliver/cache"
 	"deliver/config"
 	"deliver/delivery"
 	"deliver/inventory"
@@ -30,12 +32,22 @@ func (e *environment) delivery(c *config.Config, action string) (*delivery.Deliv
 	return &delivery.Delivery{
 		Run: runID(c.Settings), Action: action, By: e.by(c.Settings),
 		Abort: e.abort, Hosts: c.Hosts, Open: opener(c.Settings), Relist: e.relist,
-		App: appOf(c.Settings), Hooks: hooksOf(c.Script),
+		Cache: cache.Open(e.cacheDir()),
+		App:   appOf(c.Settings), Hooks: hooksOf(c.Script),
 		Times: delivery.Times{Step: c.StepTimeout, Hook: c.HookTimeout},
 		Order: order, Limits: limits,
 		Lease:    delivery.Lease{TTL: c.LeaseTTL, Wait: c.Wait},
 		Ancestry: delivery.Source{Dir: e.dir}.Ancestry, AllowOlder: c.AllowOlder,
 	}, nil
+}
+
+// cacheDir is where the manifests and contents of shipped releases are kept.
+func (e *environment) cacheDir() string {
+	dir := e.env("XDG_CACHE_HOME")
+	if dir == "" {
+		dir = filepath.Join(e.env("HOME"), ".cache")
+	}
+	return filepath.Join(dir, "deliver")
 }
 
 // course is a delivery with all that stands around it.

@@ -27,7 +27,7 @@ func publishCommand(e *environment) *cli.Command {
 			if err != nil {
 				return err
 			}
-			b, err := e.build(ctx, settings, delivery.MakePlain)
+			b, err := e.build(ctx, settings, delivery.Make)
 			if err != nil {
 				return err
 			}

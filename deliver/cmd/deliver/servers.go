@@ -32,7 +32,11 @@ func opener(s config.Settings) func(context.Context, inventory.Host) (host.Serve
 }
 
 func placeOf(s config.Settings) host.Place {
-	return host.Place{App: s.App, Root: s.DeliverTo, SharedPaths: s.SharedPaths}
+	place := host.Place{App: s.App, Root: s.DeliverTo, SharedPaths: s.SharedPaths}
+	if s.Link == host.LinkCopy {
+		place.Link = host.LinkCopy
+	}
+	return place
 }
 
 func appOf(s config.Settings) delivery.App {

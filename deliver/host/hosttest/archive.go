@@ -103,3 +103,9 @@ func Compress(t testing.TB, plain []byte) []byte {
 	defer encoder.Close()
 	return encoder.EncodeAll(plain, nil)
 }
+
+// Sum is the SHA-256 of data in hex.
+func Sum(data []byte) string {
+	sum := sha256.Sum256(data)
+	return hex.EncodeToString(sum[:])
+}

@@ -1,0 +1,363 @@
+package host
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"io/fs"
+	"path"
+	"runtime"
+	"slices"
+	"strings"
+
+	"golang.org/x/sync/errgroup"
+	"golang.org/x/sys/unix"
+
+	"deliver/manifest"
+)
+
+// assembly makes the tree of a manifest: directories first, then the files
+// from wherever they are, at last what can only be set when nothing is
+// written any more. Files of different directories are made beside each other.
+type assembly struct {
+	target *manifest.Manifest
+	path   string // of the new tree
+	top    dirFD
+	umask  uint32 // taken from the modes of entries
+	plain  uint32 // mode of a directory that no entry speaks of
+	shared func(name string) (below, there bool)
+
+	made   []bool                    // by entry; each is only touched by whoever makes it
+	inodes []inode                   // by entry
+	keys   []manifest.Digest         // of the contents, as they were before they were complete
+	copies map[manifest.Digest][]int // entries with one content
+	moved  []string                  // what has gone to its shared path
+}
+
+func newAssembly(target *manifest.Manifest, dir string) (*assembly, error) {
+	top, err := openTop(dir)
+	if err != nil {
+		return nil, err
+	}
+	a := &assembly{
+		target: target, path: dir, top: top, umask: uint32(tarUmask()), plain: 0o777 &^ uint32(processUmask()),
+		shared: func(string) (bool, bool) { return false, false },
+		made:   make([]bool, len(target.Entries)), inodes: make([]inode, len(target.Entries)),
+		keys: make([]manifest.Digest, len(target.Entries)), copies: map[manifest.Digest][]int{},
+	}
+	for n, e := range target.Entries {
+		if e.Kind == manifest.File {
+			a.keys[n] = e.Digest
+			a.copies[e.Digest] = append(a.copies[e.Digest], n)
+		}
+	}
+	return a, nil
+}
+
+func (a *assembly) close() { a.top.close() }
+
+// directories makes all of them, for the owner alone while they are filled.
+func (a *assembly) directories() error {
+	for _, e := range a.target.Entries[1:] {
+		if e.Kind != manifest.Directory {
+			continue
+		}
+		if err := unix.Mkdirat(int(a.top), e.Path, 0o700); err != nil {
+			return &fs.PathError{Op: "mkdir", Path: e.Path, Err: err}
+		}
+	}
+	return nil
+}
+
+// wanted are the files that are still to be made. What is below a shared path
+// that is there already is never made: it would give way to the link.
+func (a *assembly) wanted() []int {
+	var found []int
+	for n, e := range a.target.Entries {
+		if e.Kind != manifest.File || a.made[n] {
+			continue
+		}
+		if below, there := a.shared(e.Path); !below || !there {
+			found = append(found, n)
+		}
+	}
+	return found
+}
+
+// each calls do for the directory of every entry that is asked for, some
+// directories at a time.
+func (a *assembly) each(numbers []int, do func(dir dirFD, f family) error) error {
+	var group errgroup.Group
+	group.SetLimit(max(2, runtime.GOMAXPROCS(0)))
+	for _, f := range families(a.target, numbers) {
+		group.Go(func() error {
+			dir, err := a.top.open(f.dir)
+			if err != nil {
+				return err
+			}
+			defer dir.close()
+			return do(dir, f)
+		})
+	}
+	return group.Wait()
+}
+
+// write makes the file of entry n with content, which is all of it. It is
+// false where that is not the content that belongs there.
+func (a *assembly) write(dir dirFD, n int, content []byte) (bool, error) {
+	if !a.target.Complete(n, sha256.Sum256(content)) {
+		return false, nil
+	}
+	e := a.target.Entries[n]
+	fd, err := dir.create(path.Base(e.Path), a.mode(e))
+	if err != nil {
+		return false, err
+	}
+	defer unix.Close(fd)
+	if err := writeAll(fd, content); err != nil {
+		return false, &fs.PathError{Op: "write", Path: e.Path, Err: err}
+	}
+	return true, a.finish(dir, fd, n)
+}
+
+// finish gives an open file what its entry says, and remembers it.
+func (a *assembly) finish(dir dirFD, fd, n int) error {
+	e := a.target.Entries[n]
+	var st unix.Stat_t
+	err := unix.UtimesNanoAt(int(dir), path.Base(e.Path), timesOf(e.Time), unix.AT_SYMLINK_NOFOLLOW)
+	if err == nil {
+		err = unix.Fstat(fd, &st)
+	}
+	// A directory may give its files other modes by itself.
+	if err == nil && st.Mode&0o7777 != a.mode(e) {
+		if err = unix.Fchmod(fd, a.mode(e)); err == nil {
+			err = unix.Fstat(fd, &st)
+		}
+	}
+	if err != nil {
+		return &fs.PathError{Op: "finish", Path: e.Path, Err: err}
+	}
+	a.made[n], a.inodes[n] = true, inodeOf(&st)
+	return nil
+}
+
+func (a *assembly) mode(e manifest.Entry) uint32 { return uint32(e.Mode) &^ a.umask }
+
+// duplicate makes the files whose content another path of the release has, and
+// those without any. Each is a file of its own, as in the archive.
+func (a *assembly) duplicate() error {
+	sources := map[int]int{}
+	for n, e := range a.target.Entries {
+		if e.Kind == manifest.File && a.made[n] {
+			for _, other := range a.copies[a.keys[n]] {
+				sources[other] = n
+			}
+		}
+	}
+	return a.each(a.wanted(), func(dir dirFD, f family) error {
+		for _, n := range f.children {
+			if err := a.duplicateOne(dir, n, sources); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+func (a *assembly) duplicateOne(dir dirFD, n int, sources map[int]int) error {
+	if a.target.Entries[n].Size == 0 {
+		_, err := a.write(dir, n, nil)
+		return err
+	}
+	from, ok := sources[n]
+	if !ok {
+		return nil // it is lacking
+	}
+	fd, err := a.top.read(a.target.Entries[from].Path)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	return a.copyFrom(fd, dir, n)
+}
+
+// copyFrom makes the file of entry n of an open one.
+func (a *assembly) copyFrom(from int, dir dirFD, n int) error {
+	e := a.target.Entries[n]
+	fd, err := dir.create(path.Base(e.Path), a.mode(e))
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	if err := copyContent(fd, from, e.Size); err != nil {
+		return &fs.PathError{Op: "copy", Path: e.Path, Err: err}
+	}
+	return a.finish(dir, fd, n)
+}
+
+// release lets go of a shared path, which is finished and about to be moved.
+func (a *assembly) release(name string) error {
+	err := a.finishDirectories(name)
+	a.moved = append(a.moved, name)
+	return err
+}
+
+// look takes down the inodes of a tree that is there.
+func (a *assembly) look() error {
+	return a.each(a.wanted(), func(dir dirFD, f family) error {
+		for _, n := range f.children {
+			var st unix.Stat_t
+			name := a.target.Entries[n].Path
+			if err := dir.stat(path.Base(name), &st); err != nil {
+				return &fs.PathError{Op: "look at", Path: name, Err: err}
+			}
+			a.made[n], a.inodes[n] = true, inodeOf(&st)
+		}
+		return nil
+	})
+}
+
+// lacking are the positions, among the contents of the target, of those that
+// are to be had from elsewhere.
+func (a *assembly) lacking() []Range {
+	var found []Range
+	for at, n := range a.target.Contents() {
+		if !a.lacks(n) {
+			continue
+		}
+		if last := len(found) - 1; last >= 0 && found[last][1] == at {
+			found[last][1]++
+		} else {
+			found = append(found, Range{at, at + 1})
+		}
+	}
+	return found
+}
+
+// lacks says whether nothing was made of entry n's content, and something is to
+// be: a file, or at least its digest.
+func (a *assembly) lacks(n int) bool {
+	wanted := false
+	for _, other := range a.copies[a.keys[n]] {
+		if a.made[other] {
+			return false
+		}
+		below, there := a.shared(a.target.Entries[other].Path)
+		wanted = wanted || !below || !there
+	}
+	return wanted || !a.target.Whole(n)
+}
+
+// complete fills in the digests of the files that have the content of another one.
+func (a *assembly) complete() {
+	for _, entries := range a.copies {
+		var d manifest.Digest
+		for _, n := range entries {
+			if a.target.Whole(n) {
+				d = a.target.Entries[n].Digest
+			}
+		}
+		for _, n := range entries {
+			a.target.Complete(n, d)
+		}
+	}
+}
+
+// links makes symlinks and hard links.
+func (a *assembly) links() error {
+	for _, e := range a.target.Entries {
+		if below, there := a.shared(e.Path); below && there {
+			continue
+		}
+		var err error
+		switch e.Kind {
+		case manifest.Symlink:
+			if err = unix.Symlinkat(e.Target, int(a.top), e.Path); err == nil {
+				err = unix.UtimesNanoAt(int(a.top), e.Path, timesOf(e.Time), unix.AT_SYMLINK_NOFOLLOW)
+			}
+		case manifest.Link:
+			err = a.hardLink(e)
+		}
+		if err != nil {
+			return &fs.PathError{Op: "link", Path: e.Path, Err: err}
+		}
+	}
+	return nil
+}
+
+// hardLink makes a second name. Where its first is below a shared path and was
+// not made, the name stays away with it.
+func (a *assembly) hardLink(e manifest.Entry) error {
+	if below, there := a.shared(e.Target); below && there {
+		return nil
+	}
+	return unix.Linkat(int(a.top), e.Target, int(a.top), e.Path, 0)
+}
+
+// finishDirectories sets times and modes, the deepest first, of what is at and
+// below name. What may be moved afterwards stays open to its owner.
+func (a *assembly) finishDirectories(name string) error {
+	for _, e := range slices.Backward(a.target.Entries) {
+		if e.Kind != manifest.Directory || !within(e.Path, name) || slices.ContainsFunc(a.moved, func(top string) bool { return within(e.Path, top) }) {
+			continue
+		}
+		mode := a.mode(e)
+		if e.Implied {
+			mode = a.plain | 0o700
+		}
+		if name != "." && e.Path == name {
+			mode |= 0o700
+		}
+		if err := a.finishDirectory(e, mode); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (a *assembly) finishDirectory(e manifest.Entry, mode uint32) error {
+	if !e.Implied {
+		if err := unix.UtimesNanoAt(int(a.top), e.Path, timesOf(e.Time), 0); err != nil {
+			return &fs.PathError{Op: "set the time of", Path: e.Path, Err: err}
+		}
+	}
+	if err := unix.Fchmodat(int(a.top), e.Path, mode, 0); err != nil {
+		return &fs.PathError{Op: "chmod", Path: e.Path, Err: err}
+	}
+	return nil
+}
+
+// within says whether name is top or below it.
+func within(name, top string) bool {
+	return top == "." || name == top || strings.HasPrefix(name, top+"/")
+}
+
+// keeping is what is to be remembered of the tree. What went to a shared path
+// is no longer the release's own.
+func (a *assembly) keeping() *keeping {
+	for n, e := range a.target.Entries {
+		if below, _ := a.shared(e.Path); below {
+			a.inodes[n] = inode{}
+		}
+	}
+	return &keeping{manifest: a.target, inodes: a.inodes}
+}
+
+// names says which files the ranges of contents are, as a message has them.
+func (a *assembly) names(lacking []Range) string {
+	const most = 3
+	var names []string
+	total := 0
+	contents := a.target.Contents()
+	for _, r := range lacking {
+		for at := r[0]; at < r[1]; at++ {
+			if total++; total <= most {
+				names = append(names, a.target.Entries[contents[at]].Path)
+			}
+		}
+	}
+	text := strings.Join(names, ", ")
+	if total > most {
+		text += fmt.Sprintf(" and %d more", total-most)
+	}
+	return text
+}

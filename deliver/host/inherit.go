@@ -1,0 +1,288 @@
+package host
+
+import (
+	"os"
+	"path"
+	"sync"
+	"sync/atomic"
+
+	"golang.org/x/sys/unix"
+
+	"deliver/manifest"
+)
+
+// ancestor is a release that is here, from which another one is made. It is
+// never changed.
+type ancestor struct {
+	*keeping
+	id     string
+	top    dirFD
+	copied bool // LINK=copy: no file is shared with it
+	clones bool // the file system shares blocks, so that no inode has to be
+
+	taken    []atomic.Bool // entries whose inode another path of the new tree has
+	byDigest func() map[manifest.Digest][]int
+	mu       sync.Mutex
+	damaged  []string
+}
+
+// ancestor opens release id, which must be the tree of digest.
+func (l *Local) ancestor(id string, want manifest.Digest) (*ancestor, error) {
+	if err := l.require(id); err != nil {
+		return nil, err
+	}
+	k, err := l.kept(id)
+	if err != nil {
+		return nil, err
+	}
+	if k.manifest.Digest() != want {
+		return nil, noBase(id, "it is another tree than expected")
+	}
+	top, err := openTop(l.releaseDir(id))
+	if err != nil {
+		return nil, l.wrap("open release "+id, err)
+	}
+	an := &ancestor{keeping: k, id: id, top: top, copied: l.place.Link == LinkCopy, taken: make([]atomic.Bool, len(k.inodes))}
+	an.byDigest = sync.OnceValue(an.contents)
+	return an, nil
+}
+
+func (an *ancestor) close() { an.top.close() }
+
+func (an *ancestor) contents() map[manifest.Digest][]int {
+	found := map[manifest.Digest][]int{}
+	for n, e := range an.manifest.Entries {
+		if e.Kind == manifest.File && an.inodes[n].Number != 0 {
+			found[e.Digest] = append(found[e.Digest], n)
+		}
+	}
+	return found
+}
+
+// read gives part of a file, as it is now.
+func (an *ancestor) read(entry int, offset int64, part []byte) error {
+	if entry >= len(an.manifest.Entries) || an.manifest.Entries[entry].Kind != manifest.File {
+		return os.ErrNotExist
+	}
+	name := an.manifest.Entries[entry].Path
+	dir, err := an.top.open(path.Dir(name))
+	if err != nil {
+		return err
+	}
+	defer dir.close()
+	fd, err := dir.read(path.Base(name))
+	if err != nil {
+		return err
+	}
+	f := os.NewFile(uintptr(fd), name)
+	defer f.Close()
+	_, err = f.ReadAt(part, offset)
+	return err
+}
+
+// inherit makes all files whose content the ancestor has.
+func (a *assembly) inherit(an *ancestor) error {
+	an.clones = !an.copied && an.probe(a)
+	an.reserve(a.target)
+	return a.each(a.wanted(), func(dir dirFD, f family) error {
+		old := &oldDirs{top: an.top}
+		defer old.close()
+		for _, n := range f.children {
+			if err := a.inheritOne(an, old, dir, n); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// reserve keeps each inode for the path that has it already.
+func (an *ancestor) reserve(target *manifest.Manifest) {
+	for from, e := range an.manifest.Entries {
+		if n, ok := target.Find(e.Path); ok && e.Kind == manifest.File && target.Entries[n].Digest == e.Digest {
+			an.taken[from].Store(true)
+		}
+	}
+}
+
+// probe asks the file system, by the first file that there is.
+func (an *ancestor) probe(a *assembly) bool {
+	for n, e := range an.manifest.Entries {
+		if e.Kind != manifest.File || e.Size == 0 || an.inodes[n].Number == 0 {
+			continue
+		}
+		dir, err := an.top.open(path.Dir(e.Path))
+		if err != nil {
+			return false
+		}
+		defer dir.close()
+		berth, err := openTop(path.Dir(a.path))
+		if err != nil {
+			return false
+		}
+		defer berth.close()
+		return canShare(dir, path.Base(e.Path), berth)
+	}
+	return false
+}
+
+func (a *assembly) inheritOne(an *ancestor, old *oldDirs, dir dirFD, n int) error {
+	e := a.target.Entries[n]
+	for _, from := range an.candidates(e) {
+		name := an.manifest.Entries[from].Path
+		oldDir, err := old.open(path.Dir(name))
+		if err != nil {
+			an.damage(name)
+			continue
+		}
+		h := heir{tree: a, ancestor: an, old: oldDir, dir: dir, from: from, n: n}
+		if done, err := h.take(); done || err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// candidates are the entries with the content of e, the one at its own path first.
+func (an *ancestor) candidates(e manifest.Entry) []int {
+	if n, ok := an.manifest.Find(e.Path); ok {
+		if was := an.manifest.Entries[n]; was.Kind == manifest.File && was.Digest == e.Digest && an.inodes[n].Number != 0 {
+			return []int{n}
+		}
+	}
+	if e.Size == 0 {
+		return nil
+	}
+	return an.byDigest()[e.Digest]
+}
+
+func (an *ancestor) damage(name string) {
+	an.mu.Lock()
+	defer an.mu.Unlock()
+	an.damaged = append(an.damaged, name)
+}
+
+// oldDirs keeps the last directory of the ancestor open: most files of a
+// directory come from one.
+type oldDirs struct {
+	top  dirFD
+	name string
+	dir  dirFD
+	is   bool
+}
+
+func (o *oldDirs) open(name string) (dirFD, error) {
+	if o.is && o.name == name {
+		return o.dir, nil
+	}
+	o.close()
+	dir, err := o.top.open(name)
+	if err != nil {
+		return -1, err
+	}
+	o.name, o.dir, o.is = name, dir, true
+	return dir, nil
+}
+
+func (o *oldDirs) close() {
+	if o.is {
+		o.dir.close()
+		o.is = false
+	}
+}
+
+// heir is one file of the new tree and the old file that it is made of.
+type heir struct {
+	tree     *assembly
+	ancestor *ancestor
+	old, dir dirFD // of the old file and of the new one
+	from     int   // entry of the ancestor
+	n        int   // entry of the tree
+}
+
+func (h heir) was() manifest.Entry { return h.ancestor.manifest.Entries[h.from] }
+func (h heir) is() manifest.Entry  { return h.tree.target.Entries[h.n] }
+func (h heir) oldName() string     { return path.Base(h.was().Path) }
+func (h heir) name() string        { return path.Base(h.is().Path) }
+
+// take makes the new file of the old one. It is false where the old one is not
+// what it was.
+func (h heir) take() (bool, error) {
+	var st unix.Stat_t
+	if there := h.old.stat(h.oldName(), &st) == nil; !there || !h.genuine(&st) {
+		h.ancestor.damage(h.was().Path)
+		return false, nil
+	}
+	if h.shares(&st) && (h.was().Path == h.is().Path || !h.ancestor.taken[h.from].Swap(true)) {
+		if done, err := h.link(&st); done || err != nil {
+			return done, err
+		}
+	}
+	return h.copy(&st)
+}
+
+// genuine says whether the old file still has its content: it shows nothing
+// else than when it was written, or it has been read again.
+func (h heir) genuine(st *unix.Stat_t) bool {
+	e := h.was()
+	if st.Mode&unix.S_IFMT != unix.S_IFREG || st.Size != e.Size {
+		return false
+	}
+	if inodeOf(st) == h.ancestor.inodes[h.from] {
+		return true
+	}
+	fd, err := h.old.read(h.oldName())
+	if err != nil {
+		return false
+	}
+	defer unix.Close(fd)
+	d, err := digestOf(fd)
+	return err == nil && d == e.Digest && unix.Fstat(fd, st) == nil
+}
+
+// shares says whether the new file may be the old one's inode: it must have
+// all that tar would give it. A time that most files of the archive bear is
+// that of the archive, not of the file: the old one's stands for it.
+func (h heir) shares(st *unix.Stat_t) bool {
+	e := h.is()
+	below, _ := h.tree.shared(e.Path)
+	sec, nsec := st.Mtim.Unix()
+	when := manifest.Time{Sec: sec, Nsec: int32(nsec)}
+	return !h.ancestor.copied && !h.ancestor.clones && !below &&
+		st.Mode&0o7777 == h.tree.mode(e) && int(st.Uid) == unix.Geteuid() && (h.tree.target.Bears(e) || when == e.Time)
+}
+
+// link gives the old inode a name in the new tree. Where an inode has as many
+// names as it may, or this user may not name it, it is to be copied.
+func (h heir) link(st *unix.Stat_t) (bool, error) {
+	linked := retried(func() error { return unix.Linkat(int(h.old), h.oldName(), int(h.dir), h.name(), 0) }) == nil
+	if !linked {
+		return false, nil
+	}
+	var now unix.Stat_t
+	if err := h.dir.stat(h.name(), &now); err != nil {
+		return false, err
+	}
+	if now.Ino != st.Ino || now.Mtim != st.Mtim || now.Size != st.Size {
+		return false, unix.Unlinkat(int(h.dir), h.name(), 0) // changed at this moment
+	}
+	h.tree.made[h.n], h.tree.inodes[h.n] = true, inodeOf(&now)
+	return true, nil
+}
+
+func (h heir) copy(st *unix.Stat_t) (bool, error) {
+	fd, err := h.old.read(h.oldName())
+	if err != nil {
+		return false, err
+	}
+	defer unix.Close(fd)
+	if err := h.tree.copyFrom(fd, h.dir, h.n); err != nil {
+		return false, err
+	}
+	var now unix.Stat_t
+	if unix.Fstat(fd, &now) != nil || inodeOf(&now) != inodeOf(st) {
+		h.tree.made[h.n] = false
+		return false, unix.Unlinkat(int(h.dir), h.name(), 0) // changed at this moment
+	}
+	return true, nil
+}

@@ -1,0 +1,316 @@
+package host
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+
+	"deliver/delta"
+	"deliver/manifest"
+	"deliver/release"
+)
+
+// LinkCopy is the Place.Link of apps that write into their release: no file is
+// shared between releases.
+const LinkCopy = "copy"
+
+// Update turns what the release base has and the parts that it lacks into a
+// complete and inactive release.
+func (l *Local) Update(ctx context.Context, rec release.Record, base Base, parts Parts, progress func(int64)) (Receipt, error) {
+	if err := checkRecord(rec); err != nil {
+		return Receipt{}, err
+	}
+	if already, err := l.already(rec); already || err != nil {
+		return Receipt{Already: already, Files: rec.Files}, err
+	}
+	if err := l.prepare(); err != nil {
+		return Receipt{}, err
+	}
+	if err := l.mayChange(); err != nil {
+		return Receipt{}, err
+	}
+	u, err := l.openUpdate(ctx, rec, base)
+	if err != nil {
+		return Receipt{}, err
+	}
+	defer u.close()
+	receipt, err := u.make(ctx, parts, progress)
+	if err != nil {
+		return Receipt{}, l.wrap("receive "+rec.ID, err)
+	}
+	return receipt, l.wrap("receive "+rec.ID, l.shelve(ctx, u.berth, rec))
+}
+
+// update is one Update under way.
+type update struct {
+	*Local
+	rec      release.Record
+	want     manifest.Digest // of the whole tree
+	ancestor *ancestor       // nil: there is none
+	berth    *berth
+	left     *remains // of an earlier try; nil: there are none
+	assembly *assembly
+}
+
+func (l *Local) openUpdate(ctx context.Context, rec release.Record, base Base) (*update, error) {
+	u := &update{Local: l, rec: rec}
+	var ok bool
+	if u.want, ok = manifest.ParseDigest(rec.Tree); !ok {
+		return nil, &Error{Kind: KindDigest, Message: fmt.Sprintf("the record of %s has no digest of its tree", rec.ID)}
+	}
+	if base.ID != "" {
+		tree, _ := manifest.ParseDigest(base.Tree)
+		var err error
+		if u.ancestor, err = l.ancestor(base.ID, tree); err != nil {
+			return nil, err
+		}
+	}
+	var err error
+	if u.berth, u.left, err = l.openBerth(ctx, rec.ID, rec.Tree); err == nil {
+		err = l.wrap("receive "+rec.ID, os.Mkdir(u.berth.tree(), 0o700))
+	}
+	if err != nil {
+		u.close()
+		return nil, err
+	}
+	return u, nil
+}
+
+func (u *update) close() {
+	if u.assembly != nil {
+		u.assembly.close()
+	}
+	if u.ancestor != nil {
+		u.ancestor.close()
+	}
+	if u.left != nil {
+		u.left.close()
+	}
+	if u.berth != nil {
+		u.berth.close()
+	}
+}
+
+func (u *update) make(ctx context.Context, parts Parts, progress func(int64)) (Receipt, error) {
+	var lacks []Range
+	if u.left != nil {
+		if err := u.begin(u.left.target); err != nil {
+			return Receipt{}, err
+		}
+		lacks = u.assembly.lacking()
+	}
+	stream, err := parts(lacks)
+	if err != nil {
+		return Receipt{}, err
+	}
+	source := newSource(ctx, stream, progress)
+	if err := u.take(source); err != nil {
+		return Receipt{}, err
+	}
+	if err := u.complete(); err != nil {
+		return Receipt{}, err
+	}
+	source.report()
+	return Receipt{Bytes: source.n, Files: u.rec.Files}, nil
+}
+
+// begin makes all that is here already, once it is known what there shall be.
+func (u *update) begin(target *manifest.Manifest) error {
+	a, err := newAssembly(target, u.berth.tree())
+	if err != nil {
+		return err
+	}
+	u.assembly = a
+	a.shared = u.sharing()
+	if err := os.WriteFile(u.berth.path(targetPrefix+u.rec.Tree), target.Encode(), 0o600); err != nil {
+		return err
+	}
+	u.berth.kept = true // a later try goes on from it
+	if err := a.directories(); err != nil {
+		return err
+	}
+	if u.left != nil {
+		if err := a.adopt(u.left); err != nil {
+			return err
+		}
+	}
+	if u.ancestor != nil {
+		if err := a.inherit(u.ancestor); err != nil {
+			return err
+		}
+	}
+	return u.checkRoom()
+}
+
+// checkRoom refuses what cannot fit before it comes.
+func (u *update) checkRoom() error {
+	bytes, inodes, err := free(u.root)
+	if err != nil {
+		return err
+	}
+	var needs, files uint64
+	for _, n := range u.assembly.wanted() {
+		needs += uint64(u.assembly.target.Entries[n].Size)
+		files++
+	}
+	if needs <= bytes && files <= inodes {
+		return nil
+	}
+	u.berth.kept = false
+	return &Error{
+		Kind: KindSpace,
+		Message: fmt.Sprintf("release %s needs %d bytes and %d inodes more at %s, where %d bytes and %d inodes are free",
+			u.rec.ID, needs, files, u.root, bytes, inodes),
+		Hint: spaceHint,
+	}
+}
+
+// take makes the files whose contents come in.
+func (u *update) take(source *source) error {
+	err := u.read(source)
+	switch {
+	case source.err != nil:
+		return source.err
+	case err == nil, ofTree(err):
+		return err
+	}
+	return &Error{
+		Kind: KindDigest, Message: fmt.Sprintf("what was sent of release %s: %v", u.rec.ID, err),
+		Hint: "what came whole before is kept; send the rest again",
+	}
+}
+
+func (u *update) read(source *source) error {
+	stream, err := delta.NewReader(source)
+	if err != nil {
+		return err
+	}
+	defer stream.Close()
+	if err := u.readTarget(stream); err != nil {
+		return err
+	}
+	stream.Expect(u.assembly.target)
+	in := newIntake(u.assembly)
+	defer in.close()
+	for {
+		frame, err := stream.Next(u.old)
+		if errors.Is(err, io.EOF) {
+			return in.settle()
+		}
+		if err == nil {
+			err = in.take(frame)
+		}
+		if err != nil {
+			return errors.Join(err, in.settle())
+		}
+	}
+}
+
+// readTarget reads the manifest, where it is not known from an earlier try.
+func (u *update) readTarget(stream *delta.Reader) error {
+	difference, err := stream.Difference()
+	if err != nil || u.assembly != nil {
+		return err
+	}
+	var base *manifest.Manifest
+	if u.ancestor != nil {
+		base = u.ancestor.manifest
+	}
+	target, err := manifest.Apply(base, difference)
+	if err != nil {
+		return unsafeOf(err)
+	}
+	return u.begin(target)
+}
+
+func (u *update) old(entry int, offset int64, part []byte) error {
+	if u.ancestor == nil {
+		return fs.ErrNotExist
+	}
+	return u.ancestor.read(entry, offset, part)
+}
+
+// complete makes what is not made of contents, proves that the tree is the one
+// that was to come, and puts all of it on the disk.
+func (u *update) complete() error {
+	a := u.assembly
+	if err := a.duplicate(); err != nil {
+		return err
+	}
+	if lacking := a.lacking(); len(lacking) > 0 {
+		return u.lacking(lacking)
+	}
+	a.complete()
+	if have := a.target.Digest(); have != u.want {
+		u.berth.kept = false
+		return &Error{
+			Kind: KindDigest, Message: fmt.Sprintf("the tree of %s is not what its record says: %.12s instead of %.12s", u.rec.ID, have, u.want),
+			Hint: "nothing was kept; send the whole build",
+		}
+	}
+	if err := a.links(); err != nil {
+		return err
+	}
+	if err := u.linkShared(a.path, a.release); err != nil {
+		return err
+	}
+	if err := a.finishDirectories("."); err != nil {
+		return err
+	}
+	return u.seal(u.berth, u.rec, a.keeping())
+}
+
+// lacking tells what is still to be sent: files of the old release that are
+// not what they were, for the most part.
+func (u *update) lacking(ranges []Range) error {
+	message := fmt.Sprintf("release %s lacks %s", u.rec.ID, u.assembly.names(ranges))
+	if an := u.ancestor; an != nil && len(an.damaged) > 0 {
+		message += fmt.Sprintf("; in release %s something has changed %s", an.id, an.damaged[0])
+		if more := len(an.damaged) - 1; more > 0 {
+			message += fmt.Sprintf(" and %d more", more)
+		}
+	}
+	return &Error{Kind: KindLacking, Message: message, Hint: "send them whole: the same call asks for them"}
+}
+
+// seal puts on the disk all that makes a release of the berth's tree.
+func (l *Local) seal(b *berth, rec release.Record, k *keeping) error {
+	line, err := encodeRecord(rec)
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(b.path("record"), line, 0o644); err != nil {
+		return err
+	}
+	if err := os.WriteFile(b.path("manifest"), k.encode(), 0o644); err != nil {
+		return err
+	}
+	if err := unix.Syncfs(int(b.dir.Fd())); err != nil {
+		return fmt.Errorf("sync: %w", err)
+	}
+	return nil
+}
+
+// sharing tells which names are at or below a shared path, and whether that is
+// there already.
+func (l *Local) sharing() func(name string) (below, there bool) {
+	there := map[string]bool{}
+	for _, name := range l.place.SharedPaths {
+		_, err := os.Lstat(filepath.Join(l.shared(), name))
+		there[filepath.Clean(name)] = err == nil
+	}
+	return func(name string) (bool, bool) {
+		for top, is := range there {
+			if within(name, top) {
+				return true, is
+			}
+		}
+		return false, false
+	}
+}
