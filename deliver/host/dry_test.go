@@ -46,7 +46,7 @@ func TestDryAsksWhatRuns(t *testing.T) {
 	receive(t, root, numbered(t, "v1", 1))
 	_, err := local.Switch(t.Context(), "v1", "")
 	require.NoError(t, err)
-	sick := host.Health{Command: "false", Rise: 1, Interval: time.Millisecond, Timeout: time.Second, Deadline: 20 * time.Millisecond}
+	sick := host.Health{Command: "false", Rise: 1, Interval: time.Millisecond, Timeout: 5 * time.Second, Deadline: time.Second}
 	none := host.Service{Manager: "none"}
 
 	dry := host.NewDry(local)

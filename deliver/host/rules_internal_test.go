@@ -235,9 +235,11 @@ func TestWhatAProcessListensOn(t *testing.T) {
 	port := l.Addr().(*net.TCPAddr).Port
 	parent := process(os.Getppid())
 	for _, p := range []process{process(os.Getpid()), parent} {
-		ports, known := p.listensOn()
-		assert.True(t, ports[port], "%d of %v", port, ports)
-		assert.True(t, known || os.Geteuid() != 0)
+		// A process of another test may end while it is looked at, and is not known then.
+		require.Eventually(t, func() bool {
+			ports, known := p.listensOn()
+			return ports[port] && (known || os.Geteuid() != 0)
+		}, 10*time.Second, 10*time.Millisecond)
 	}
 	ports, known := process(1 << 30).listensOn()
 	assert.Empty(t, ports)
