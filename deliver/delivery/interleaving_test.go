@@ -24,7 +24,7 @@ import (
 
 // TestInterleavings has two to four deliveries to one fleet at once, some of
 // which are killed, stopped for longer than their lease and continued, or cut off from
-// a server, each at a step drawn by chance. SCHEDULES sets how many (200).
+// a server, each at a step drawn by chance. SCHEDULES sets how many (100).
 //
 // Then, whatever happened: no server took a step of a holder after it had given its
 // lease to another; nothing has to be unlocked; every `current` is a whole release;
@@ -33,7 +33,7 @@ import (
 //
 // It runs by itself, for it keeps the processors busy.
 func TestInterleavings(t *testing.T) {
-	schedules := 200
+	schedules := 100
 	if n, err := strconv.Atoi(os.Getenv("SCHEDULES")); err == nil {
 		schedules = n
 	}
