@@ -50,7 +50,7 @@ func TestAnswersAsJenkinsDoes(t *testing.T) {
 		{"config of no xml", "POST", "/job/plain/config.xml", "", 400, "X-Error", "no xml"},
 		{"config", "GET", "/job/plain/config.xml", "", 200, "Content-Type", "application/xml"},
 		{"build", "POST", "/job/plain/build", "", 201, "Location", "/queue/item/"},
-		{"build with a get", "GET", "/job/plain/build", "", 404, "", ""},
+		{"build with a get", "GET", "/job/plain/build", "", 405, "Allow", "POST"},
 		{"build of one with parameters", "POST", "/job/param/build", "", 400, "X-Error", "Nothing is submitted"},
 		{"build of one with parameters, as json", "POST", "/job/param/build", `json={"parameter":[{"name":"A","value":2}]}`, 201, "Location", "/queue/item/"},
 		{"build with bad json", "POST", "/job/param/build", "json={", 400, "X-Error", "Nothing"},

@@ -36,7 +36,6 @@ func TestUnknownPartsOfAConfigAreNamed(t *testing.T) {
 		"discarder":            {project(`<properties><jenkins.model.BuildDiscarderProperty><strategy class="a.B"/></jenkins.model.BuildDiscarderProperty></properties>`), []string{"BuildDiscarderProperty/strategy a.B"}},
 		"part of a discarder":  {project("<logRotator><x>1</x></logRotator>"), []string{"logRotator/x"}},
 		"a label":              {project("<assignedNode>linux</assignedNode>"), []string{"assignedNode"}},
-		"a remote trigger":     {project("<authToken>t</authToken>"), []string{"authToken"}},
 		"several":              {project("<a>1</a><b><c/></b>"), []string{"a, b/c"}},
 		"a number":             {project("<quietPeriod>soon</quietPeriod>"), []string{`quietPeriod: want a number, not "soon"`}},
 		"a boolean":            {project("<disabled>perhaps</disabled>"), []string{"disabled: want true or false"}},
