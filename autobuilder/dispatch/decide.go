@@ -40,10 +40,12 @@ func (d *Dispatcher) decider(repo string) func(context.Context) time.Duration {
 }
 
 // settling is how long a push that would build without a tag waits yet, so that
-// a tag which is pushed a moment after it is not too late.
+// a tag which is pushed a moment after it is not too late; and a tag whose
+// branch may be about to follow.
 func (d *Dispatcher) settling(delivery build.Delivery, decision ledger.Decision) time.Duration {
 	untagged := func(b build.Build) bool { return b.Tag == "" }
-	if delivery.Event != "push" || !slices.ContainsFunc(decision.Add, untagged) {
+	mayGetTag := delivery.Event == "push" && slices.ContainsFunc(decision.Add, untagged)
+	if !mayGetTag && !decision.Early {
 		return 0
 	}
 	wait := time.Until(delivery.Received.Add(d.Settle))
@@ -183,6 +185,8 @@ func (d *Dispatcher) judge(ctx context.Context, j judged, decision *ledger.Decis
 	}
 	verdict := rules.Decide(push, project, facts)
 	decision.Commit = facts.Commit
+	// The refs of one push do not move at the same moment: the tag may be there before the branch.
+	decision.Early = decision.Early || (push.Tag() != "" && !facts.OnBranch && verdict.Do == rules.Ignore)
 	supersede(decision, project, facts, verdict)
 	return verdict.Why, d.carry(ctx, j, facts, verdict, decision)
 }

@@ -2,7 +2,9 @@ package dispatch_test
 
 import (
 	"os"
+	"os/exec"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -309,4 +311,27 @@ func TestByHandFromAnotherBranch(t *testing.T) {
 	s.reaches(0, build.Running)
 	assert.Equal(t, aside, s.ci.params(0)["COMMIT"])
 	assert.Equal(t, "topic", s.ci.params(0)["BRANCH"])
+}
+
+// The refs of one push do not move at the same moment.
+func TestATagThatIsThereBeforeItsBranchIsBuilt(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, func(p *build.Project) { p.Queue = build.QueueEach })
+	s.options.Settle = 700 * time.Millisecond
+	s.commit("first")
+	s.publish("master")
+	commit := s.commit("second")
+	s.tag("v1.0.0")
+	s.publish("v1.0.0")
+	s.run()
+	s.tell("refs/tags/v1.0.0")
+	s.eventually(func() bool {
+		fetched, _ := filepath.Glob(filepath.Join(s.options.Git.Dir, "*"))
+		return slices.ContainsFunc(fetched, func(dir string) bool {
+			return exec.CommandContext(t.Context(), "git", "-C", dir, "cat-file", "-e", commit).Run() == nil
+		})
+	}, "the tag is looked at")
+	s.publish("master")
+	s.eventually(func() bool { return s.ci.count() == 1 }, "the tag is built")
+	assert.Equal(t, []string{commit}, s.ci.commits())
 }

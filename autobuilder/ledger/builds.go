@@ -23,6 +23,7 @@ type Decision struct {
 	Supersede    []string      // projects whose older queued builds are not to be sent any more
 	Outdate      []string      // projects whose older holds wait for nothing any more
 	SupersededBy string        // the words for them
+	Early        bool          // it may read otherwise in a moment; not written
 }
 
 // Decide writes a decision. A delivery that is decided already stays as it is,
