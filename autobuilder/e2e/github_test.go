@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"bufio"
+	"compress/gzip"
 	"encoding/json"
 	"os"
 	"path/filepath"
@@ -51,10 +52,12 @@ func TestTheHookSpeaksAsGitHub(t *testing.T) {
 // theirs is a push of GitHub's own documentation.
 func theirs(t *testing.T) []byte {
 	t.Helper()
-	file, err := os.Open("../webhook/testdata/octokit/payloads.jsonl")
+	file, err := os.Open("../webhook/testdata/octokit/payloads.jsonl.gz")
 	require.NoError(t, err)
 	defer file.Close()
-	lines := bufio.NewScanner(file)
+	text, err := gzip.NewReader(file)
+	require.NoError(t, err)
+	lines := bufio.NewScanner(text)
 	lines.Buffer(nil, 1<<20)
 	for lines.Scan() {
 		var example struct {
