@@ -117,7 +117,8 @@ func (t *Templates) Render(p build.Project) (Config, error) {
 	if err != nil {
 		return Config{}, fmt.Errorf("project %s: render %s: %w", p.Name, file, err)
 	}
-	return Config{Job: data.Job, XML: out.Bytes()}, nil
+	// A blank line before the XML declaration is no XML, though not every reader minds.
+	return Config{Job: data.Job, XML: bytes.TrimLeft(out.Bytes(), " \t\r\n")}, nil
 }
 
 // extra are the steps that a project adds to its template.

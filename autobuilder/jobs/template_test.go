@@ -275,3 +275,15 @@ func parse(t *testing.T, config []byte) *etree.Document {
 	require.NoError(t, doc.ReadFromBytes(config))
 	return doc
 }
+
+// Hudson reads nothing whose XML declaration is not the first thing in it.
+func TestTheDeclarationStandsFirst(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"node", "plain"} {
+		p := shop()
+		p.Template = name
+		config, err := open(t, "../../jenkins-jobs").Render(p)
+		require.NoError(t, err)
+		assert.True(t, strings.HasPrefix(string(config.XML), "<?xml"), "%s: %.40q", name, config.XML)
+	}
+}
