@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"path"
-	"slices"
 	"strings"
 
 	"deliver/manifest"
@@ -40,17 +39,8 @@ func kindOf(typeflag byte) kind {
 
 // entryPath is name without what means nothing; one that leaves the release is refused.
 func entryPath(name string) (string, error) {
-	switch {
-	case name == "":
-		return "", unsafe(name, "it has no name")
-	case strings.HasPrefix(name, "/"):
-		return "", unsafe(name, "its name is absolute")
-	case strings.ContainsRune(name, 0):
-		return "", unsafe(name, "its name has a zero byte")
-	case slices.Contains(strings.Split(name, "/"), ".."):
-		return "", unsafe(name, "its name has ..")
-	}
-	return path.Clean(name), nil
+	clean, err := manifest.CleanPath(name)
+	return clean, unsafeOf(err)
 }
 
 func unsafe(name, format string, args ...any) error {
