@@ -63,9 +63,11 @@ const twoServices = `# Two services and one database
 
 - [ ] tell support
 - [ ] run: ./migrate expand
+- [ ] wait: 1s
 - [ ] deploy billing@v3.0.0
-- [ ] wait: 100ms
+- [ ] wait: 1s
 - [ ] deploy shop@v2.0.0
+- [ ] wait: 1s
 - [ ] run: ./migrate contract
 `
 

@@ -138,7 +138,8 @@ func (w *tempest) explained(got tally) {
 	}
 }
 
-// once checks the newest commit of each branch, and each tag.
+// once checks the newest commit of each branch, and each tag. Where every push
+// is built, a tag is not that was heard of only when a higher version was live.
 func (w *tempest) once(got tally) (heads, tags int) {
 	times := func(job, commit string) int { return got.records[job+" "+commit] }
 	for _, o := range w.origins {
@@ -154,8 +155,9 @@ func (w *tempest) once(got tally) (heads, tags int) {
 		for tag, commit := range o.tagged {
 			tags++
 			n := times(job, commit)
-			if o.queue == build.QueueEach {
-				assert.Equal(w.t, 1, n, "%s: %s", o.name, tag)
+			why := got.fates[o.name+"refs/tags/"+tag+commit]
+			if o.queue == build.QueueEach && !strings.HasPrefix(why, tag+" is older than ") {
+				assert.Equal(w.t, 1, n, "%s: %s: %s", o.name, tag, why)
 				continue
 			}
 			assert.LessOrEqual(w.t, n, 1, "%s: %s", o.name, tag)

@@ -87,7 +87,7 @@ func newTempest(t *testing.T, kind string, pushes, repos int) *tempest {
 	seed := uint64(size("STORM_SEED", int(time.Now().UnixNano()%1_000_000)))
 	t.Logf("STORM_SEED=%d", seed)
 	w := &tempest{
-		stage: &stage{t: t, dir: t.TempDir()}, kind: kind, pushes: pushes, rough: 1000, random: mathrand.New(mathrand.NewPCG(seed, 1)), //nolint:gosec // not for secrets
+		stage: &stage{t: t, dir: t.TempDir()}, kind: kind, pushes: pushes, rough: 300, random: mathrand.New(mathrand.NewPCG(seed, 1)), //nolint:gosec // not for secrets
 		address: loopback(t), acked: map[string]bool{}, sent: map[string]int{}, kills: map[string]int{},
 	}
 	if pushes > 1000 {
@@ -346,19 +346,23 @@ func (w *tempest) signed(url, id string, body []byte) *http.Request {
 	return request
 }
 
-// chaos kills autobuilder and Jenkins until the storm is over.
+// chaos kills autobuilder and Jenkins until the storm is over, and a few times
+// in any case: what was told of is still being built then.
 func (w *tempest) chaos(over <-chan struct{}) {
-	for {
+	for kill := 0; ; kill++ {
 		pause := time.Duration(w.rough+w.random.IntN(3*w.rough)) * time.Millisecond
 		if w.kind == "hudson" {
 			pause *= 4
 		}
-		select {
-		case <-over:
-			return
-		case <-time.After(pause):
+		if kill >= 5 {
+			select {
+			case <-over:
+				return
+			default:
+			}
 		}
-		if w.kind != "embedded" && w.random.IntN(3) == 0 {
+		<-time.After(pause)
+		if w.kind != "embedded" && kill%3 == 1 {
 			w.kills["jenkins"]++
 			w.killCI()
 			w.startCI()
