@@ -6,8 +6,6 @@ import (
 	"io"
 	"runtime"
 
-	"github.com/klauspost/compress/zstd"
-
 	"deliver/manifest"
 )
 
@@ -57,6 +55,7 @@ type packer struct {
 	at     int64
 	placed func(Placed)
 	queue  chan *frame
+	compressors
 }
 
 // frame is one frame under way.
@@ -89,7 +88,7 @@ func (p *packer) difference(raw []byte) error {
 	var packed []byte
 	if len(raw) > 0 {
 		var err error
-		if packed, err = compress(raw, nil); err != nil {
+		if packed, err = p.compress(raw, nil); err != nil {
 			return err
 		}
 	}
@@ -169,7 +168,7 @@ func (p *packer) send(f *frame) {
 	f.packed = make(chan []byte, 1)
 	p.queue <- f
 	go func() {
-		packed, err := compress(f.raw, f.dict)
+		packed, err := p.compress(f.raw, f.dict)
 		if err != nil {
 			packed = nil // never in memory; drain says so
 		}
@@ -222,24 +221,4 @@ func (p *packer) write(b []byte) error {
 	n, err := p.to.Write(b)
 	p.at += int64(n)
 	return err
-}
-
-// compress makes one zstd frame. A dictionary is worth a closer look: what is
-// compressed with one is small.
-func compress(raw, dict []byte) ([]byte, error) {
-	options := []zstd.EOption{
-		zstd.WithEncoderConcurrency(1), zstd.WithEncoderCRC(false), zstd.WithSingleSegment(true), zstd.WithEncoderLevel(zstd.SpeedDefault), zstd.WithWindowSize(frameSize),
-	}
-	if dict != nil || len(raw) < 64<<10 {
-		options = append(options, zstd.WithEncoderLevel(zstd.SpeedBestCompression), zstd.WithWindowSize(widestWindow))
-	}
-	if dict != nil {
-		options = append(options, zstd.WithEncoderDictRaw(dictionaryID, dict))
-	}
-	encoder, err := zstd.NewWriter(nil, options...)
-	if err != nil {
-		return nil, err
-	}
-	defer encoder.Close()
-	return encoder.EncodeAll(raw, nil), nil
 }
