@@ -166,7 +166,9 @@ func TestARehearsalTellsWhatWouldBeRefused(t *testing.T) {
 			s.occupy(t)
 			d.Lease.TTL = time.Second
 		}, rollout.Held, ""},
-		"no space": {func(_ *testing.T, _ *servers, d *delivery.Delivery) { d.Record.Size = 1 << 60 }, rollout.Failed, "MB free"},
+		"no space": {func(_ *testing.T, _ *servers, d *delivery.Delivery) {
+			d.Record.Size, d.App.Place.Link = 1<<60, host.LinkCopy
+		}, rollout.Failed, "MB free"},
 		"unknown service": {func(_ *testing.T, _ *servers, d *delivery.Delivery) {
 			d.App.Service = host.Service{Manager: "runit", Name: "nowhere"}
 		}, rollout.Failed, "nowhere"},

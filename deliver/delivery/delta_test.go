@@ -174,3 +174,19 @@ func TestAServerWhoseReleaseWasChangedByHandIsRepaired(t *testing.T) {
 	assert.Equal(t, two, one)
 	assert.Len(t, one, len(two))
 }
+
+func TestASecondDeliveryNeedsRoomForWhatChanged(t *testing.T) {
+	t.Parallel()
+	f := newFleetOf(t, "h1")
+	f.push(large(t, "v1", "one", 1000))
+	short := func(link string, b *delivery.Build) rollout.Outcome {
+		d := f.delivery(b)
+		d.Cache, d.App.Place.Link = f.cache, link
+		d.Record.Size = 1 << 60 // more than there is
+		return d.Deliver(t.Context())
+	}
+	assert.Equal(t, rollout.Failed, short(host.LinkCopy, large(t, "v2", "two", 2000)).Result, "no file is shared")
+	assert.Contains(t, f.said(), "MB free; the release needs")
+	assert.Equal(t, rollout.OK, short("", large(t, "v2", "two", 2000)).Result, f.said())
+	f.runs("v2")
+}

@@ -44,7 +44,7 @@ func (f *fleet) look(ctx context.Context, v *visit, tell *rollout.Teller) error 
 		v.say(tell, "runs %s", state.Current)
 	}
 	v.setFit(f, false)
-	unfit := cmp.Or(f.mayReplace(ctx, v), f.suits(v))
+	unfit := cmp.Or(f.mayReplace(ctx, v), f.suits(ctx, v))
 	v.settled = unfit == nil && f.isSettled(ctx, v)
 	if err := cmp.Or(f.confirm(v, f.found(v)), unfit); err != nil {
 		return err
@@ -57,14 +57,14 @@ func (f *fleet) look(ctx context.Context, v *visit, tell *rollout.Teller) error 
 }
 
 // suits says why the release cannot go to a server.
-func (f *fleet) suits(v *visit) error {
+func (f *fleet) suits(ctx context.Context, v *visit) error {
 	if err := f.knowsService(v); err != nil {
 		return err
 	}
 	if f.Record.ID == "" || has(v.state, f.Record.ID) {
 		return nil
 	}
-	return f.fits(v.state)
+	return f.fits(ctx, v)
 }
 
 func (f *fleet) knowsService(v *visit) error {
@@ -95,28 +95,6 @@ func inBrackets(s string) string {
 		return ""
 	}
 	return " (" + s + ")"
-}
-
-// blockSize is what a small file takes on most file systems.
-const blockSize = 4096
-
-func (f *fleet) fits(s host.State) error {
-	needBytes := uint64(f.Record.Size) + uint64(f.Record.Files)*blockSize/2
-	if s.FreeBytes < needBytes {
-		return &host.Error{
-			Kind:    host.KindSpace,
-			Message: fmt.Sprintf("%s has %d MB free; the release needs %d MB", s.Root, s.FreeBytes>>20, needBytes>>20),
-			Hint:    "free space there, or keep fewer releases with KEEP_RELEASES",
-		}
-	}
-	if s.FreeInodes < uint64(f.Record.Files) {
-		return &host.Error{
-			Kind:    host.KindSpace,
-			Message: fmt.Sprintf("%s has %d inodes free; the release needs %d", s.Root, s.FreeInodes, f.Record.Files),
-			Hint:    "remove files there, or keep fewer releases with KEEP_RELEASES",
-		}
-	}
-	return nil
 }
 
 // runsOn refuses a build whose programs are all for other machines.

@@ -11,7 +11,7 @@ import (
 const (
 	// narrowestWindow is that of all that is smaller, too.
 	narrowestWindow = 64 << 10
-	// fewBytes are worth no search that takes longer to prepare than to do.
+	// fewBytes are worth every look, but none that takes longer to prepare than to do.
 	fewBytes = 1 << 20
 )
 
@@ -67,7 +67,7 @@ func windowFor(n int) int {
 func newEncoder(window int, level zstd.EncoderLevel, more ...zstd.EOption) (*zstd.Encoder, error) {
 	options := []zstd.EOption{
 		zstd.WithEncoderConcurrency(1), zstd.WithEncoderCRC(false), zstd.WithSingleSegment(true), zstd.WithLowerEncoderMem(true),
-		zstd.WithEncoderLevel(level), zstd.WithWindowSize(window),
+		zstd.WithEncoderLevel(level), zstd.WithWindowSize(window), zstd.WithAllLitEntropyCompression(window <= fewBytes),
 	}
 	encoder, err := zstd.NewWriter(nil, append(options, more...)...)
 	if err != nil {
