@@ -82,7 +82,19 @@ storm: ## STORM_PUSHES (10000) pushes over 20 repositories while autobuilder and
 	cd autobuilder && $(TESTENV) STORM_HUDSON_PUSHES=300 go test -count=1 -v -timeout 4h -run TestStormOverHudson ./cmd/autobuilder
 
 .PHONY: bench
-bench: ## benchmarks; each prints a ratio against a peer in the same run
+bench: bench-fleet bench-go ## both kinds of benchmarks
+
+SERVERS    ?= 1 8 32
+PEERS      ?= all
+BENCH_RUNS ?= 3
+.PHONY: bench-fleet
+bench-fleet: ## first and second deliveries to SERVERS (1 8 32) by deliver and PEERS (all), BENCH_RUNS (3) times; FAR="200mbit 20"
+	lab/requirements --install bench
+	cd deliver && $(TESTENV) PEERS="$(PEERS)" PEERS_SERVERS="$(SERVERS)" PEERS_RUNS=$(BENCH_RUNS) PEERS_FAR="$(FAR)" PEERS_BUILDS=real \
+	  go test -count=1 -timeout 12h -v -run TestPeers ./peers | grep -v '^=== '
+
+.PHONY: bench-go
+bench-go: ## Go benchmarks; each prints a ratio against a peer in the same run
 	@for m in $(MODULES); do (cd $$m && $(TESTENV) go test -run '^$$' -bench . -benchmem ./...) || exit 1; done
 
 SCHEDULES ?= 1000
