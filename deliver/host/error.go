@@ -1,5 +1,11 @@
 package host
 
+import (
+	"errors"
+
+	"deliver/manifest"
+)
+
 // Kind tells errors apart that a caller acts on or names.
 type Kind string
 
@@ -46,4 +52,13 @@ func (e *Error) Error() string {
 		return e.Message
 	}
 	return e.Message + "; " + e.Hint
+}
+
+// unsafeOf is an error of a manifest as those of this package are.
+func unsafeOf(err error) error {
+	var refused *manifest.Unsafe
+	if !errors.As(err, &refused) {
+		return err
+	}
+	return &Error{Kind: KindUnsafe, Message: refused.Error(), Hint: "nothing was kept; build the archive without it"}
 }

@@ -306,18 +306,3 @@ func FuzzParsers(f *testing.F) {
 		lastLines(output, 3)
 	})
 }
-
-func FuzzEntryPath(f *testing.F) {
-	for _, seed := range []string{"a", "./a/", "../a", "/a", "a/../..", "a//b", "", ".", "...", "a\x00b"} {
-		f.Add(seed)
-	}
-	f.Fuzz(func(t *testing.T, name string) {
-		path, err := entryPath(name)
-		if err != nil {
-			assert.Equal(t, KindUnsafe, asError(err).Kind)
-			return
-		}
-		assert.False(t, strings.HasPrefix(path, "/"))
-		assert.False(t, path == ".." || strings.HasPrefix(path, "../"), path)
-	})
-}

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"deliver/manifest"
 	"deliver/release"
 )
 
@@ -54,8 +55,9 @@ func (l *Local) fill(b *berth, rec release.Record, source *source) (Receipt, err
 	if err := unpack(u, rec, source); err != nil {
 		return Receipt{}, err
 	}
-	if err := u.checkLinks(); err != nil {
-		return Receipt{}, err
+	m, err := u.manifest.Manifest()
+	if err != nil {
+		return Receipt{}, unsafeOf(err)
 	}
 	if err := l.linkShared(b.tree(), u.finishBelow); err != nil {
 		return Receipt{}, err
@@ -63,7 +65,7 @@ func (l *Local) fill(b *berth, rec release.Record, source *source) (Receipt, err
 	if err := u.finish(); err != nil {
 		return Receipt{}, err
 	}
-	k, err := l.learn(u, b.tree())
+	k, err := l.learn(m, b.tree())
 	if err != nil {
 		return Receipt{}, err
 	}
@@ -74,15 +76,11 @@ func (l *Local) fill(b *berth, rec release.Record, source *source) (Receipt, err
 		return Receipt{}, err
 	}
 	source.report()
-	return Receipt{Bytes: source.n, Files: u.entries}, nil
+	return Receipt{Bytes: source.n, Files: u.manifest.Count()}, nil
 }
 
 // learn takes down what the unpacked tree is.
-func (l *Local) learn(u *unpacker, dir string) (*keeping, error) {
-	m, err := u.manifest.Manifest()
-	if err != nil {
-		return nil, err
-	}
+func (l *Local) learn(m *manifest.Manifest, dir string) (*keeping, error) {
 	a, err := newAssembly(m, dir)
 	if err != nil {
 		return nil, err

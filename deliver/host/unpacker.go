@@ -21,16 +21,15 @@ import (
 // what leaves the release, owners, and set-id bits. It writes through an
 // os.Root, so that even a mistake of its own could not leave the tree.
 type unpacker struct {
-	tree
 	root     *os.Root
 	files    *writers
 	umask    fs.FileMode            // taken from the modes of entries
 	plain    fs.FileMode            // mode of a directory that no entry speaks of
 	dirs     map[string]*tar.Header // what they say is set last
-	manifest *manifest.Builder      // of what was made
-	entries  int64
-	needs    uint64 // bytes of all files; of a sparse one, more than the archive has
-	room     uint64 // bytes
+	manifest *manifest.Builder      // of what was made; it says what may be
+	made     map[string]bool        // paths that are on the disk
+	needs    uint64                 // bytes of all files; of a sparse one, more than the archive has
+	room     uint64                 // bytes
 }
 
 func newUnpacker(dir string) (*unpacker, error) {
@@ -44,7 +43,8 @@ func newUnpacker(dir string) (*unpacker, error) {
 		return nil, err
 	}
 	return &unpacker{
-		tree: newTree(), manifest: manifest.NewBuilder(), root: root, files: newWriters(root), dirs: map[string]*tar.Header{}, room: room,
+		root: root, files: newWriters(root), dirs: map[string]*tar.Header{}, room: room,
+		manifest: manifest.NewBuilder(), made: map[string]bool{".": true},
 		umask: tarUmask(), plain: 0o777 &^ processUmask(),
 	}, nil
 }
@@ -54,49 +54,30 @@ func (u *unpacker) close() {
 	u.root.Close()
 }
 
-// add makes what header says.
+// add makes what header says, once it is known that it may be.
 func (u *unpacker) add(header *tar.Header, content io.Reader) error {
-	if header.Typeflag == tar.TypeXGlobalHeader {
-		return nil // git archive's commit
-	}
-	name, err := entryPath(header.Name)
-	if err != nil {
-		return err
-	}
-	k := kindOf(header.Typeflag)
-	if k == absent {
-		return unsafe(header.Name, "it is no file, directory or link (type %q)", header.Typeflag)
-	}
-	u.entries++
-	if header.Typeflag == tar.TypeLink {
-		if err := u.hardLink(name, header.Linkname); err != nil {
-			return err
-		}
-		_, err := u.manifest.Add(header)
-		return err
-	}
-	if err := u.admit(name, k); err != nil {
-		return err
-	}
-	return u.make(name, k, header, content)
-}
-
-func (u *unpacker) make(name string, k kind, header *tar.Header, content io.Reader) error {
 	node, err := u.manifest.Add(header)
 	if err != nil {
 		return unsafeOf(err)
 	}
-	if k == directory {
+	if header.Typeflag == tar.TypeXGlobalHeader {
+		return nil // git archive's commit
+	}
+	name := path.Clean(header.Name)
+	switch manifest.KindOf(header.Typeflag) {
+	case manifest.Directory:
 		return u.directory(name, header)
-	}
-	if k == symlink && u.leaves(path.Dir(name), header.Linkname) {
-		return unsafe(name, "it links to %s, outside the release", header.Linkname)
-	}
-	if err := u.clear(name, k); err != nil {
-		return err
-	}
-	if k == symlink {
+	case manifest.Link:
+		return u.hardLink(name, path.Clean(header.Linkname))
+	case manifest.Symlink:
 		return u.symlink(name, header)
+	}
+	return u.file(name, header, node, content)
+}
+
+func (u *unpacker) file(name string, header *tar.Header, node *manifest.Node, content io.Reader) error {
+	if err := u.clear(name); err != nil {
+		return err
 	}
 	if u.needs += uint64(header.Size); u.needs > u.room {
 		return &Error{
@@ -118,13 +99,13 @@ func (u *unpacker) directory(name string, header *tar.Header) error {
 
 // mkdirs makes name and what is missing above it.
 func (u *unpacker) mkdirs(name string) error {
-	if u.kinds[name] == directory {
+	if u.made[name] {
 		return nil
 	}
 	if err := u.mkdirs(path.Dir(name)); err != nil {
 		return err
 	}
-	u.kinds[name] = directory
+	u.made[name] = true
 	if err := u.root.Mkdir(name, 0o700); err != nil {
 		return err
 	}
@@ -132,15 +113,14 @@ func (u *unpacker) mkdirs(name string) error {
 }
 
 // clear makes room for name: of two entries with one name the later one counts.
-func (u *unpacker) clear(name string, k kind) error {
+func (u *unpacker) clear(name string) error {
 	if err := u.mkdirs(path.Dir(name)); err != nil {
 		return err
 	}
-	if u.kinds[name] == absent {
-		u.kinds[name] = k
+	if !u.made[name] {
+		u.made[name] = true
 		return nil
 	}
-	delete(u.targets, name)
 	if err := u.files.settle(); err != nil {
 		return err
 	}
@@ -148,7 +128,9 @@ func (u *unpacker) clear(name string, k kind) error {
 }
 
 func (u *unpacker) symlink(name string, header *tar.Header) error {
-	u.targets[name] = header.Linkname
+	if err := u.clear(name); err != nil {
+		return err
+	}
 	if err := u.root.Symlink(header.Linkname, name); err != nil {
 		return err
 	}
@@ -166,34 +148,13 @@ func (u *unpacker) symlink(name string, header *tar.Header) error {
 }
 
 func (u *unpacker) hardLink(name, target string) error {
-	to, err := entryPath(target)
-	if err != nil {
-		return unsafe(name, "it links to %s, outside the release", target)
-	}
-	k := u.kinds[to]
-	if (k != file && k != symlink) || to == name {
-		return unsafe(name, "it links to %s, which is %s in the release", target, k)
-	}
-	if err := u.admit(name, k); err != nil {
+	if err := u.clear(name); err != nil {
 		return err
 	}
-	if next := u.targets[to]; k == symlink && u.leaves(path.Dir(name), next) {
-		return unsafe(name, "it links to %s, outside the release", next)
-	}
-	return u.link(name, to, k)
-}
-
-func (u *unpacker) link(name, to string, k kind) error {
-	if err := u.clear(name, k); err != nil {
+	if err := u.files.settle(); err != nil { // target must be there
 		return err
 	}
-	if k == symlink {
-		u.targets[name] = u.targets[to]
-	}
-	if err := u.files.settle(); err != nil { // to must be there
-		return err
-	}
-	return u.root.Link(to, name)
+	return u.root.Link(target, name)
 }
 
 // finish sets what can only be set when nothing is written any more.
@@ -229,15 +190,6 @@ func (u *unpacker) finishDir(name string, mode fs.FileMode, modified time.Time) 
 		return err
 	}
 	return u.root.Chmod(name, mode)
-}
-
-// checkLinks looks at all symlinks again, now that all are known: two that
-// stay inside can lead outside together.
-func (u *unpacker) checkLinks() error {
-	if name, found := u.escapee(); found {
-		return unsafe(name, "it links to %s, outside the release", u.targets[name])
-	}
-	return nil
 }
 
 func (u *unpacker) mode(h *tar.Header) fs.FileMode {
