@@ -5,11 +5,9 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
-	"runtime"
 	"slices"
 	"strings"
 
-	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
 
 	"deliver/manifest"
@@ -22,6 +20,7 @@ type assembly struct {
 	target *manifest.Manifest
 	path   string // of the new tree
 	top    dirFD
+	uid    uint32 // whose the files are
 	umask  uint32 // taken from the modes of entries
 	plain  uint32 // mode of a directory that no entry speaks of
 	shared func(name string) (below, there bool)
@@ -39,7 +38,7 @@ func newAssembly(target *manifest.Manifest, dir string) (*assembly, error) {
 		return nil, err
 	}
 	a := &assembly{
-		target: target, path: dir, top: top, umask: uint32(tarUmask()), plain: 0o777 &^ uint32(processUmask()),
+		target: target, path: dir, top: top, uid: uint32(unix.Geteuid()), umask: uint32(tarUmask()), plain: 0o777 &^ uint32(processUmask()),
 		shared: func(string) (bool, bool) { return false, false },
 		made:   make([]bool, len(target.Entries)), inodes: make([]inode, len(target.Entries)),
 		keys: make([]manifest.Digest, len(target.Entries)), copies: map[manifest.Digest][]int{},
@@ -83,22 +82,9 @@ func (a *assembly) wanted() []int {
 	return found
 }
 
-// each calls do for the directory of every entry that is asked for, some
-// directories at a time.
+// each calls do for the directory of every entry that is asked for.
 func (a *assembly) each(numbers []int, do func(dir dirFD, f family) error) error {
-	var group errgroup.Group
-	group.SetLimit(max(2, runtime.GOMAXPROCS(0)))
-	for _, f := range families(a.target, numbers) {
-		group.Go(func() error {
-			dir, err := a.top.open(f.dir)
-			if err != nil {
-				return err
-			}
-			defer dir.close()
-			return do(dir, f)
-		})
-	}
-	return group.Wait()
+	return eachFamily(a.top, a.target, numbers, do)
 }
 
 // write makes the file of entry n with content, which is all of it. It is
@@ -290,7 +276,17 @@ func (a *assembly) hardLink(e manifest.Entry) error {
 	if below, there := a.shared(e.Target); below && there {
 		return nil
 	}
-	return unix.Linkat(int(a.top), e.Target, int(a.top), e.Path, 0)
+	if err := unix.Linkat(int(a.top), e.Target, int(a.top), e.Path, 0); err != nil {
+		return err
+	}
+	first, ok := a.target.Find(e.Target)
+	if !ok || a.target.Entries[first].Kind != manifest.File {
+		return nil
+	}
+	var st unix.Stat_t // another name shows in the change time
+	err := a.top.stat(e.Path, &st)
+	a.inodes[first] = inodeOf(&st)
+	return err
 }
 
 // finishDirectories sets times and modes, the deepest first, of what is at and

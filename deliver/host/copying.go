@@ -74,10 +74,11 @@ func readSome(fd int, buf []byte) (int, error) {
 	return max(n, 0), err
 }
 
-// digestOf is that of an open file's content, from where it stands.
-func digestOf(fd int) (manifest.Digest, error) {
+// digestOf is that of an open file's content, from where it stands; it is
+// expected to have size bytes.
+func digestOf(fd int, size int64) (manifest.Digest, error) {
 	sum := sha256.New()
-	buf := make([]byte, 256<<10)
+	buf := make([]byte, min(size+1, 256<<10))
 	for {
 		n, err := readSome(fd, buf)
 		if err != nil {

@@ -4,8 +4,10 @@ import (
 	"errors"
 	"io/fs"
 	"path"
+	"runtime"
 	"strings"
 
+	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
 
 	"deliver/manifest"
@@ -123,6 +125,24 @@ func families(m *manifest.Manifest, numbers []int) []family {
 		found[where].children = append(found[where].children, n)
 	}
 	return found
+}
+
+// eachFamily calls do for the directory of every entry that is asked for, some
+// directories at a time.
+func eachFamily(top dirFD, m *manifest.Manifest, numbers []int, do func(dir dirFD, f family) error) error {
+	var group errgroup.Group
+	group.SetLimit(max(2, runtime.GOMAXPROCS(0)))
+	for _, f := range families(m, numbers) {
+		group.Go(func() error {
+			dir, err := top.open(f.dir)
+			if err != nil {
+				return err
+			}
+			defer dir.close()
+			return do(dir, f)
+		})
+	}
+	return group.Wait()
 }
 
 // timesOf are those of an entry, for the calls that set them. Where the machine

@@ -22,6 +22,7 @@ type ancestor struct {
 
 	taken    []atomic.Bool // entries whose inode another path of the new tree has
 	byDigest func() map[manifest.Digest][]int
+	known    func() map[inode]manifest.Digest // what other releases know of the same files
 	mu       sync.Mutex
 	damaged  []string
 }
@@ -43,7 +44,7 @@ func (l *Local) ancestor(id string, want manifest.Digest) (*ancestor, error) {
 		return nil, l.wrap("open release "+id, err)
 	}
 	an := &ancestor{keeping: k, id: id, top: top, copied: l.place.Link == LinkCopy, taken: make([]atomic.Bool, len(k.inodes))}
-	an.byDigest = sync.OnceValue(an.contents)
+	an.byDigest, an.known = sync.OnceValue(an.contents), sync.OnceValue(l.known)
 	return an, nil
 }
 
@@ -222,13 +223,15 @@ func (h heir) take() (bool, error) {
 }
 
 // genuine says whether the old file still has its content: it shows nothing
-// else than when it was written, or it has been read again.
+// else than when it was written or when another release was made of it, or it
+// has been read again.
 func (h heir) genuine(st *unix.Stat_t) bool {
 	e := h.was()
 	if st.Mode&unix.S_IFMT != unix.S_IFREG || st.Size != e.Size {
 		return false
 	}
-	if inodeOf(st) == h.ancestor.inodes[h.from] {
+	now := inodeOf(st)
+	if now == h.ancestor.inodes[h.from] || h.ancestor.known()[now] == e.Digest {
 		return true
 	}
 	fd, err := h.old.read(h.oldName())
@@ -236,7 +239,7 @@ func (h heir) genuine(st *unix.Stat_t) bool {
 		return false
 	}
 	defer unix.Close(fd)
-	d, err := digestOf(fd)
+	d, err := digestOf(fd, e.Size)
 	return err == nil && d == e.Digest && unix.Fstat(fd, st) == nil
 }
 
@@ -249,7 +252,7 @@ func (h heir) shares(st *unix.Stat_t) bool {
 	sec, nsec := st.Mtim.Unix()
 	when := manifest.Time{Sec: sec, Nsec: int32(nsec)}
 	return !h.ancestor.copied && !h.ancestor.clones && !below &&
-		st.Mode&0o7777 == h.tree.mode(e) && int(st.Uid) == unix.Geteuid() && (h.tree.target.Bears(e) || when == e.Time)
+		st.Mode&0o7777 == h.tree.mode(e) && st.Uid == h.tree.uid && (h.tree.target.Bears(e) || when == e.Time)
 }
 
 // link gives the old inode a name in the new tree. Where an inode has as many

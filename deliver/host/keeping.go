@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/google/renameio/v2"
 	"golang.org/x/sys/unix"
 
 	"deliver/manifest"
@@ -119,6 +120,30 @@ func (l *Local) kept(id string) (*keeping, error) {
 		return nil, noBase(id, "its manifest: "+err.Error())
 	}
 	return k, nil
+}
+
+// keep writes down again what is remembered of release id.
+func (l *Local) keep(id string, k *keeping) error {
+	return l.wrap("remember "+id, renameio.WriteFile(l.keepingFile(id), k.encode(), 0o644))
+}
+
+// known is what all releases remember of files, whichever of them it was that
+// looked last: a file that shows just this has this content.
+func (l *Local) known() map[inode]manifest.Digest {
+	known := map[inode]manifest.Digest{}
+	entries, _ := os.ReadDir(l.keepings()) // one that cannot be read says nothing
+	for _, e := range entries {
+		k, err := l.kept(e.Name())
+		if err != nil {
+			continue
+		}
+		for n, was := range k.inodes {
+			if was.Number != 0 {
+				known[was] = k.manifest.Entries[n].Digest
+			}
+		}
+	}
+	return known
 }
 
 func noBase(id, why string) error {

@@ -19,35 +19,45 @@ func (l *Local) Prune(ctx context.Context, keep int) ([]string, error) {
 		return nil, err
 	}
 	defer done()
-	removed, trash, err := l.condemn(ctx, keep)
-	for _, dir := range trash {
+	c, err := l.condemn(ctx, keep)
+	for _, dir := range c.trash {
 		if removeErr := removeTree(dir); err == nil {
 			err = removeErr
 		}
 	}
-	return removed, l.wrap("prune", err)
+	c.retained.refresh(ctx)
+	return c.removed, l.wrap("prune", err)
+}
+
+// condemned is what goes, and what stays and shares files with it.
+type condemned struct {
+	removed  []string
+	trash    []string // trees that nobody sees any more
+	retained *retained
 }
 
 // condemn takes the releases out of sight, all that others must wait for; to
 // delete the trees takes longer.
-func (l *Local) condemn(ctx context.Context, keep int) (removed, trash []string, err error) {
+func (l *Local) condemn(ctx context.Context, keep int) (condemned, error) {
+	var c condemned
 	unlock, err := l.lock(ctx)
 	if err != nil {
-		return nil, nil, err
+		return c, err
 	}
 	defer unlock()
 	ids, err := l.superfluous(keep)
-	if err != nil {
-		return nil, nil, err
+	if err != nil || len(ids) == 0 {
+		return c, err
 	}
+	c.retained = l.retain(ids)
 	for _, id := range ids {
 		dir, err := l.discard(id)
 		if err != nil {
-			return removed, trash, err
+			return c, err
 		}
-		removed, trash = append(removed, id), append(trash, dir)
+		c.removed, c.trash = append(c.removed, id), append(c.trash, dir)
 	}
-	return removed, trash, nil
+	return c, nil
 }
 
 // discard moves a release to where the next Receive would clear it away.

@@ -86,7 +86,7 @@ func (a *assembly) adoptOne(old, dir dirFD, n int) error {
 		return nil
 	}
 	defer unix.Close(fd)
-	d, err := digestOf(fd)
+	d, err := digestOf(fd, e.Size)
 	if err != nil || !a.target.Complete(n, d) {
 		return nil
 	}
