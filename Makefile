@@ -67,6 +67,11 @@ faults: ## the table of docs/reliability.md, with deliver killed at every event 
 	lab/requirements --install test
 	cd deliver && FAULTS=all $(TESTENV) go test -count=1 -timeout 30m -run TestFaults ./faults
 
+.PHONY: screenshots
+screenshots: ## pictures of each page of autobuilder, at the width of a desk and of a phone, light and dark, into docs/screenshots/
+	lab/requirements --install test
+	cd autobuilder && SCREENSHOTS=$(CURDIR)/docs/screenshots go test -count=1 -run '^TestPagesInABrowser$$' ./web
+
 .PHONY: lint
 lint: ## golangci-lint (with the rules of the import graph) and shellcheck
 	lab/requirements --install lint

@@ -18,6 +18,28 @@ type Rollout struct {
 	Error       string    `json:"error,omitempty"`
 	Started     time.Time `json:"started"`
 	Ended       time.Time `json:"ended,omitzero"`
+	SHA256      string    `json:"sha256,omitempty"` // of the archive, uncompressed, hex
+	Size        int64     `json:"size,omitempty"`   // of the archive, uncompressed, bytes
+	Hosts       []Host    `json:"hosts,omitempty"`  // how far each is, or where the run left it
+}
+
+// Host is what a rollout made of one server.
+type Host struct {
+	Host      string  `json:"host"`
+	Result    string  `json:"result,omitempty"` // empty: it is not through
+	Stage     string  `json:"stage,omitempty"`  // where it failed
+	Step      string  `json:"step,omitempty"`
+	Error     string  `json:"error,omitempty"`
+	UndoError string  `json:"undo_error,omitempty"`
+	Took      float64 `json:"took,omitempty"` // seconds
+	Stages    []Stage `json:"stages,omitempty"`
+}
+
+// Stage is one stage of a rollout on one server.
+type Stage struct {
+	Name  string  `json:"name"`
+	State string  `json:"state"`          // doing, done or failed
+	Took  float64 `json:"took,omitempty"` // seconds
 }
 
 // Promoted says whether the servers run the release now.

@@ -10,11 +10,12 @@ const (
 	ScopeRead    Scope = "read"
 	ScopeDeploy  Scope = "deploy"  // tell of rollouts
 	ScopeApprove Scope = "approve" // approve, reject and tick
+	ScopeTrigger Scope = "trigger" // ask for builds
 )
 
 // Valid says whether there is such a scope.
 func (s Scope) Valid() bool {
-	return slices.Contains([]Scope{ScopeRead, ScopeDeploy, ScopeApprove}, s)
+	return slices.Contains([]Scope{ScopeRead, ScopeDeploy, ScopeApprove, ScopeTrigger}, s)
 }
 
 // Token is what somebody proves themselves with.

@@ -23,6 +23,7 @@ type Config struct {
 	Poll      time.Duration   `yaml:"poll"`      // how often Jenkins is asked; default: 2s
 	Search    time.Duration   `yaml:"search"`    // how often repositories are searched for pushes that GitHub did not tell of; default: 5m
 	Tokens    []Token         `yaml:"tokens"`    // who may act by the API
+	SignIn    SignIn          `yaml:"sign_in"`   // how people sign in to the page
 	Projects  []build.Project `yaml:"projects"`
 }
 
@@ -97,10 +98,11 @@ func (c *Config) defaults() {
 	setDefault(&c.Listen, "127.0.0.1:8080")
 	setDefault(&c.URL, PublicURL(c.Listen))
 	setDefault(&c.Data, "data")
-	setDefault(&c.GitHub.API, "https://api.github.com")
+	setDefault(&c.GitHub.API, publicAPI)
 	setDefault(&c.Settle, 2*time.Second)
 	setDefault(&c.Poll, 2*time.Second)
 	setDefault(&c.Search, 5*time.Minute)
+	c.SignIn.defaults(c.GitHub.API)
 	if c.Jenkins.Embedded() {
 		setDefault(&c.Jenkins.Listen, "127.0.0.1:8081")
 		setDefault(&c.Jenkins.Executors, 2)
@@ -108,7 +110,7 @@ func (c *Config) defaults() {
 	}
 	paths := []*string{
 		&c.Data, &c.Templates, &c.GitHub.Secret.SecretFile, &c.GitHub.Secret.PreviousSecretFile, &c.GitHub.TokenFile,
-		&c.Jenkins.TokenFile, &c.Jenkins.CAFile,
+		&c.Jenkins.TokenFile, &c.Jenkins.CAFile, &c.SignIn.GitHub.ClientSecretFile,
 	}
 	for i := range c.Tokens {
 		paths = append(paths, &c.Tokens[i].TokenFile)

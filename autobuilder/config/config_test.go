@@ -151,8 +151,15 @@ func TestWhatIsWrongIsSaidWithItsLine(t *testing.T) {
 		{"a token of nobody", full("tokens: [{scopes: [read], token_env: T}]"), "ci.yml:2: tokens[0]: needs a name"},
 		{"a token of nowhere", full("tokens: [{name: ada, scopes: [read]}]"), "ci.yml:2: tokens[0]: needs a name, and token_env or token_file"},
 		{"a token for nothing", full("tokens: [{name: ada, token_env: T}]"), "ci.yml:2: tokens[0].scopes: lists none"},
-		{"a token of no scope", full("tokens: [{name: ada, token_env: T, scopes: [admin]}]"), `ci.yml:2: tokens[0].scopes: "admin" is none of read, deploy and approve`},
+		{"a token of no scope", full("tokens: [{name: ada, token_env: T, scopes: [admin]}]"), `ci.yml:2: tokens[0].scopes: "admin" is none of read, deploy, approve and trigger`},
 		{"two tokens of one name", full("tokens: [{name: ada, token_env: T, scopes: [read]}, {name: Ada, token_env: U, scopes: [read]}]"), "ci.yml:2: tokens[1].name: there are two"},
+		{"an app of everybody", full("sign_in: {github: {client_id: i, client_secret_env: S}}"), "ci.yml:2: sign_in.github: needs users or organization"},
+		{"an app without a secret", full("sign_in: {github: {client_id: i, users: [ada]}}"), "ci.yml:2: sign_in.github: client_secret_env or client_secret_file must say"},
+		{"users of no app", full("sign_in: {github: {users: [ada]}}"), "ci.yml:2: sign_in.github: needs client_id"},
+		{"a header that anybody sends", full("sign_in: {proxy: {header: X-Remote-User}}"), "ci.yml:2: sign_in.proxy: needs both header and from"},
+		{"a header that is none", full("sign_in: {proxy: {header: 'a b', from: [10.0.0.7]}}"), `ci.yml:2: sign_in.proxy.header: "a b" is no name of a header`},
+		{"a proxy at no address", full("sign_in: {proxy: {header: X-Remote-User, from: [proxy.test]}}"), "ci.yml:2: sign_in.proxy.from: "},
+		{"a session in the past", full("sign_in: {session: -1h}"), "ci.yml:2: sign_in.session: -1h0m0s is negative"},
 		{"a hold of no kind", least + "    hold: {when: minor}\n", `ci.yml:5: projects[0].hold: when "minor" must be major, every or never`},
 		{"more approvals than approvers", least + "    hold: {approvers: [ada], approvals: 2}\n", "ci.yml:5: projects[0].hold: 2 approvals are needed, but there are 1 approvers"},
 		{"a queue of no kind", least + "    queue: all\n", `ci.yml:5: projects[0].queue: "all" must be newest or each`},
@@ -275,4 +282,25 @@ func FuzzParse(f *testing.F) {
 		assert.NotEmpty(t, c.Projects)
 		assert.True(t, c.GitHub.Secret.Given() || c.Projects[0].Secret.Given())
 	})
+}
+
+func TestHowPeopleSignIn(t *testing.T) {
+	t.Parallel()
+	c, err := config.Parse("/etc/ci.yml", []byte(full(`sign_in:
+  private: true
+  github: {client_id: i, client_secret_file: app, organization: acme}
+  proxy: {header: X-Remote-User, from: [10.0.0.7, 10.1.2.3/16, '::1']}
+`)))
+	require.NoError(t, err)
+	assert.True(t, c.SignIn.Private)
+	assert.Equal(t, 12*time.Hour, c.SignIn.Session)
+	assert.Equal(t, "https://github.com", c.SignIn.GitHub.URL)
+	assert.Equal(t, "/etc/app", c.SignIn.GitHub.ClientSecretFile)
+	networks, err := c.SignIn.Proxy.Networks()
+	require.NoError(t, err)
+	assert.Equal(t, "[10.0.0.7/32 10.1.0.0/16 ::1/128]", fmt.Sprint(networks))
+	c, err = config.Parse("ci.yml", []byte("github: {secret_env: S, api: 'https://git.acme.test/api/v3'}\nprojects: [{name: shop, repo: a/b}]\n"+
+		"sign_in: {github: {client_id: i, client_secret_env: S, users: [ada]}}\n"))
+	require.NoError(t, err)
+	assert.Equal(t, "https://git.acme.test", c.SignIn.GitHub.URL)
 }

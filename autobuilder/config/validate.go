@@ -42,6 +42,7 @@ func (c *Config) validate(file string, where lines) error {
 		check.add("jenkins.listen", "%s is autobuilder's own address", c.Listen)
 	}
 	check.tokens(c.Tokens)
+	check.signIn(c.SignIn)
 	check.projects(c.Projects)
 	return errors.Join(check.problems...)
 }
@@ -136,11 +137,11 @@ func (c *checker) tokens(tokens []Token) {
 		}
 		c.once(names, at+".name", "token", t.Name)
 		if len(t.Scopes) == 0 {
-			c.add(at+".scopes", "lists none of read, deploy and approve")
+			c.add(at+".scopes", "lists none of read, deploy, approve and trigger")
 		}
 		for _, scope := range t.Scopes {
 			if !scope.Valid() {
-				c.add(at+".scopes", "%q is none of read, deploy and approve", scope)
+				c.add(at+".scopes", "%q is none of read, deploy, approve and trigger", scope)
 			}
 		}
 	}

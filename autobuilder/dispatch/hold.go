@@ -91,11 +91,7 @@ func (d *Dispatcher) Approve(ctx context.Context, name, by, note string) (build.
 	if err != nil {
 		return h, err
 	}
-	project, ok := d.project(h.Project)
-	if !ok {
-		return h, errMayNot("project " + h.Project + " is not in the config any more")
-	}
-	if why := rules.MayApprove(project.Hold, h, by); why != "" {
+	if why := d.MayApprove(h, by); why != "" {
 		return h, errMayNot(why)
 	}
 	err = d.Ledger.Approve(ctx, build.Act{Build: h.Build, Kind: build.ActApprove, By: by, Note: note, At: now()})
@@ -179,4 +175,13 @@ func (d *Dispatcher) Hold(ctx context.Context, name string) (build.Hold, error) 
 // expired are the words for a hold that nobody approved in time.
 func expired(h build.Hold) string {
 	return fmt.Sprintf("nobody approved it within %s: %d of %d did", h.Deadline.Sub(h.Since).Round(time.Second), len(h.Approvals()), h.Needed)
+}
+
+// MayApprove says why somebody may not approve a hold; empty: they may.
+func (d *Dispatcher) MayApprove(h build.Hold, by string) string {
+	project, ok := d.project(h.Project)
+	if !ok {
+		return "project " + h.Project + " is not in the config any more"
+	}
+	return rules.MayApprove(project.Hold, h, by)
 }

@@ -39,7 +39,8 @@ func (d *Dispatcher) toldOf(ctx context.Context, r build.Rollout, job string) (s
 	return "", fmt.Errorf("no project has the job %q or the app %q: %w", job, r.Project, build.ErrUnknown)
 }
 
-// Live is what runs in the environment of each project.
+// Live is what runs in the environments of each project: first in the one that
+// its job delivers to, then in those that deliver told of besides.
 func (d *Dispatcher) Live(ctx context.Context) ([]build.Live, error) {
 	var all []build.Live
 	for _, p := range d.Projects {
@@ -48,6 +49,19 @@ func (d *Dispatcher) Live(ctx context.Context) ([]build.Live, error) {
 			return nil, err
 		}
 		all = append(all, live)
+		others, err := d.Ledger.Environments(ctx, p.Name)
+		if err != nil {
+			return nil, err
+		}
+		for _, environment := range others {
+			if environment == p.Environment() {
+				continue
+			}
+			if live, err = d.Ledger.Promoted(ctx, p.Name, environment); err != nil {
+				return nil, err
+			}
+			all = append(all, live)
+		}
 	}
 	return all, nil
 }

@@ -164,6 +164,12 @@ func (l *Ledger) Builds(ctx context.Context, project string, limit int) ([]build
 		WHERE project = ? ORDER BY seq DESC LIMIT ?`, project, limit)
 }
 
+// Older are the builds of a project that were made before the given one, newest first.
+func (l *Ledger) Older(ctx context.Context, project, before string, limit int) ([]build.Build, error) {
+	return l.builds(ctx, `SELECT `+buildColumns+` FROM builds
+		WHERE project = ? AND seq < (SELECT seq FROM builds WHERE id = ?) ORDER BY seq DESC LIMIT ?`, project, before, limit)
+}
+
 func (l *Ledger) builds(ctx context.Context, text string, args ...any) ([]build.Build, error) {
 	found, err := query(ctx, l.read, scanBuildRows, text, args...)
 	if err != nil {

@@ -78,11 +78,11 @@ func (l *Ledger) PendingRepos(ctx context.Context) ([]string, error) {
 	return l.names(ctx, `SELECT DISTINCT repo FROM deliveries WHERE verdict = 'pending'`)
 }
 
-func (l *Ledger) names(ctx context.Context, text string) ([]string, error) {
+func (l *Ledger) names(ctx context.Context, text string, args ...any) ([]string, error) {
 	found, err := query(ctx, l.read, func(rows *sql.Rows) (string, error) {
 		var name string
 		return name, rows.Scan(&name)
-	}, text)
+	}, text, args...)
 	if err != nil {
 		return nil, fmt.Errorf("list names: %w", err)
 	}

@@ -27,6 +27,7 @@ var ErrMoved = errors.New("it has moved on in the ledger")
 type Ledger struct {
 	write *sql.DB // one connection: writers wait for each other here, not in SQLite
 	read  *sql.DB
+	watch *sql.DB // one connection: what it sees others write is counted
 	shelf shelf
 }
 
@@ -48,7 +49,11 @@ func Open(ctx context.Context, path string) (*Ledger, error) {
 	if err != nil {
 		return nil, errors.Join(err, write.Close())
 	}
-	return &Ledger{write: write, read: read}, nil
+	watch, err := connect(path, 1, "query_only(true)")
+	if err != nil {
+		return nil, errors.Join(err, read.Close(), write.Close())
+	}
+	return &Ledger{write: write, read: read, watch: watch}, nil
 }
 
 func connect(path string, connections int, pragmas ...string) (*sql.DB, error) {
@@ -66,7 +71,16 @@ func connect(path string, connections int, pragmas ...string) (*sql.DB, error) {
 
 // Close ends the connections.
 func (l *Ledger) Close() error {
-	return errors.Join(l.read.Close(), l.write.Close())
+	return errors.Join(l.watch.Close(), l.read.Close(), l.write.Close())
+}
+
+// Version changes with every write to the ledger, whichever process makes it.
+func (l *Ledger) Version(ctx context.Context) (int64, error) {
+	var version int64
+	if err := l.watch.QueryRowContext(ctx, "PRAGMA data_version").Scan(&version); err != nil {
+		return 0, fmt.Errorf("look whether the ledger has changed: %w", err)
+	}
+	return version, nil
 }
 
 // inTx runs the writes as one: all of them or none.

@@ -3,6 +3,7 @@ package ledger
 import (
 	"context"
 	"database/sql"
+	"encoding/json"
 	"errors"
 	"fmt"
 
@@ -12,27 +13,35 @@ import (
 // Rollout keeps what deliver tells of a run. What came before is written over,
 // but a run that has ended stays so: its messages may arrive in any order.
 func (l *Ledger) Rollout(ctx context.Context, r build.Rollout) error {
-	_, err := l.write.ExecContext(ctx, `INSERT INTO rollouts
-		(run, build, project, environment, action, release, version, "commit", by, result, error, started, ended)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-		ON CONFLICT (run) DO UPDATE SET result = excluded.result, error = excluded.error, ended = excluded.ended WHERE result = ''`,
-		r.Run, r.Build, r.Project, r.Environment, r.Action, r.Release, r.Version, r.Commit, r.By, r.Result, r.Error,
-		timeText(r.Started), timeText(r.Ended))
+	hosts, err := json.Marshal(r.Hosts)
+	if err == nil {
+		_, err = l.write.ExecContext(ctx, `INSERT INTO rollouts
+			(run, build, project, environment, action, release, version, "commit", by, result, error, started, ended, sha256, size, hosts)
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+			ON CONFLICT (run) DO UPDATE SET result = excluded.result, error = excluded.error, ended = excluded.ended,
+				hosts = excluded.hosts WHERE result = ''`,
+			r.Run, r.Build, r.Project, r.Environment, r.Action, r.Release, r.Version, r.Commit, r.By, r.Result, r.Error,
+			timeText(r.Started), timeText(r.Ended), r.SHA256, r.Size, string(hosts))
+	}
 	if err != nil {
 		return fmt.Errorf("store rollout %s: %w", r.Run, err)
 	}
 	return nil
 }
 
-const rolloutColumns = `run, build, project, environment, action, release, version, "commit", by, result, error, started, ended FROM rollouts`
+const rolloutColumns = `run, build, project, environment, action, release, version, "commit", by, result, error, started, ended,
+	sha256, size, hosts FROM rollouts`
 
 func scanRollout(rows *sql.Rows) (build.Rollout, error) {
 	var r build.Rollout
-	var started, ended string
+	var started, ended, hosts string
 	err := rows.Scan(&r.Run, &r.Build, &r.Project, &r.Environment, &r.Action, &r.Release, &r.Version, &r.Commit, &r.By,
-		&r.Result, &r.Error, &started, &ended)
+		&r.Result, &r.Error, &started, &ended, &r.SHA256, &r.Size, &hosts)
+	if err != nil {
+		return r, err
+	}
 	r.Started, r.Ended = parseTime(started), parseTime(ended)
-	return r, err
+	return r, json.Unmarshal([]byte(hosts), &r.Hosts)
 }
 
 func (l *Ledger) rollouts(ctx context.Context, where string, args ...any) ([]build.Rollout, error) {
@@ -48,6 +57,11 @@ func (l *Ledger) RolloutsOf(ctx context.Context, id string) ([]build.Rollout, er
 	return l.rollouts(ctx, `WHERE build = ? ORDER BY started`, id)
 }
 
+// Environments are those of the project that deliver ever promoted a release in.
+func (l *Ledger) Environments(ctx context.Context, project string) ([]string, error) {
+	return l.names(ctx, `SELECT DISTINCT environment FROM rollouts WHERE project = ? AND result IN ('ok', 'partial') ORDER BY environment`, project)
+}
+
 // Stored is the release that the commit was last delivered as, and well; empty
 // if deliver told of none.
 func (l *Ledger) Stored(ctx context.Context, project, commit string) (string, error) {
@@ -61,15 +75,9 @@ func (l *Ledger) Stored(ctx context.Context, project, commit string) (string, er
 // Live is what runs in an environment of the project: what deliver promoted
 // last, or what was built with success since without a word from deliver.
 func (l *Ledger) Live(ctx context.Context, project, environment string) (build.Live, error) {
-	live := build.Live{Project: project, Environment: environment}
-	told, err := l.rollouts(ctx, `WHERE project = ? AND environment = ? AND result IN ('ok', 'partial') ORDER BY ended DESC LIMIT 1`,
-		project, environment)
+	live, err := l.Promoted(ctx, project, environment)
 	if err != nil {
 		return live, err
-	}
-	if len(told) == 1 {
-		r := told[0]
-		live.Release, live.Version, live.Commit, live.Since, live.By = r.Release, r.Version, r.Commit, r.Ended, r.By
 	}
 	untold, err := l.build(ctx, "last build of "+project, `WHERE project = ? AND state = 'succeeded' AND command = '' AND ended > ?
 		AND NOT EXISTS (SELECT 1 FROM rollouts WHERE rollouts.build = builds.id) ORDER BY ended DESC, seq DESC LIMIT 1`,
@@ -81,6 +89,18 @@ func (l *Ledger) Live(ctx context.Context, project, environment string) (build.L
 		return live, err
 	}
 	return l.assume(ctx, live, untold)
+}
+
+// Promoted is what deliver says that it promoted last in an environment.
+func (l *Ledger) Promoted(ctx context.Context, project, environment string) (build.Live, error) {
+	live := build.Live{Project: project, Environment: environment}
+	told, err := l.rollouts(ctx, `WHERE project = ? AND environment = ? AND result IN ('ok', 'partial') ORDER BY ended DESC LIMIT 1`,
+		project, environment)
+	if err == nil && len(told) == 1 {
+		r := told[0]
+		live.Release, live.Version, live.Commit, live.Since, live.By = r.Release, r.Version, r.Commit, r.Ended, r.By
+	}
+	return live, err
 }
 
 // assume takes a build for live. One without a tag stands on the last that had one.

@@ -53,8 +53,21 @@ CREATE TABLE builds (
 ) STRICT;
 CREATE INDEX builds_open ON builds (project, seq) WHERE state IN ('queued', 'triggered', 'running');
 CREATE INDEX builds_project ON builds (project, seq);
-`, people, lookups}
+`, people, lookups, pages}
 }
+
+// pages adds what the page shows of a rollout, and lets it look for a push and
+// for what is live without reading a month's history.
+const pages = `
+ALTER TABLE rollouts ADD COLUMN sha256 TEXT NOT NULL DEFAULT '';
+ALTER TABLE rollouts ADD COLUMN size INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE rollouts ADD COLUMN hosts TEXT NOT NULL DEFAULT 'null';
+CREATE INDEX deliveries_repo ON deliveries (repo, seq);
+CREATE INDEX deliveries_name ON deliveries (ref, seq);
+CREATE INDEX deliveries_commit ON deliveries ("commit", seq) WHERE "commit" <> '';
+CREATE INDEX deliveries_by ON deliveries (by COLLATE NOCASE, seq);
+CREATE INDEX builds_good ON builds (project, ended) WHERE state = 'succeeded' AND command = '';
+`
 
 // lookups keep a month's history from being read as a whole.
 const lookups = `

@@ -28,8 +28,13 @@ func (s *server) apiBuild(w http.ResponseWriter, r *http.Request) {
 	s.answer(w, r, b, err)
 }
 
+func (s *server) apiRollouts(w http.ResponseWriter, r *http.Request) {
+	rollouts, err := s.Ledger.RolloutsOf(r.Context(), chi.URLParam(r, "id"))
+	s.answer(w, r, append([]build.Rollout{}, rollouts...), err)
+}
+
 func (s *server) apiLedger(w http.ResponseWriter, r *http.Request) {
-	fates, err := s.Ledger.Fates(r.Context(), limit(r))
+	fates, err := s.fates(r, limit(r))
 	if fates == nil {
 		fates = []build.Fate{}
 	}

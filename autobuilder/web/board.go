@@ -2,21 +2,23 @@ package web
 
 import (
 	"context"
+	"fmt"
 	"net/http"
-
-	"github.com/go-chi/chi/v5"
+	"slices"
+	"strings"
 
 	"autobuilder/build"
 )
 
 const (
-	refreshOpen = 2  // seconds, while a build is open
-	refreshIdle = 10 // seconds
-	recent      = 15 // builds on the board
+	refreshOpen = 3  // seconds, while a build is open
+	refreshIdle = 20 // seconds
+	recent      = 12 // builds on the board
+	strip       = 10 // builds of each project
 	many        = 100
 )
 
-// status is a project as the board shows it.
+// status is a project as the API tells it.
 type status struct {
 	Project build.Project `json:"project"`
 	// Good is the newest build that succeeded: what runs on the servers.
@@ -25,9 +27,30 @@ type status struct {
 	Last *build.Build `json:"last,omitempty"`
 }
 
-// board shows every project and the newest builds.
+// standing is a project as the board shows it.
+type standing struct {
+	Project build.Project
+	Live    []build.Live  // per environment
+	Strip   []build.Build // its last builds, oldest first
+	Open    []build.Build // those that are not over, oldest first
+	Holds   []build.Hold
+}
+
+// Broken is the last build, if it did not end well and nothing is under way.
+func (s standing) Broken() *build.Build {
+	if len(s.Open) > 0 || len(s.Strip) == 0 {
+		return nil
+	}
+	last := &s.Strip[len(s.Strip)-1]
+	if last.State == build.Failed || last.State == build.Lost || last.State == build.Aborted {
+		return last
+	}
+	return nil
+}
+
+// board shows every project, what is live of it, and the newest builds.
 func (s *server) board(w http.ResponseWriter, r *http.Request) {
-	projects, err := s.statuses(r.Context())
+	rows, err := s.standings(r.Context())
 	if err != nil {
 		s.failed(w, r, err)
 		return
@@ -37,31 +60,78 @@ func (s *server) board(w http.ResponseWriter, r *http.Request) {
 		s.failed(w, r, err)
 		return
 	}
-	s.show(w, "board", http.StatusOK, page{
-		Title: "Projects", Refresh: refresh(builds),
+	s.show(w, r, "board", http.StatusOK, page{
+		Title: "Projects", Section: "projects", Refresh: refresh(builds), Say: summary(rows),
 		Body: struct {
-			Projects []status
+			Projects []standing
 			Builds   []build.Build
-		}{projects, builds},
+		}{rows, builds},
 	})
 }
 
-// project shows one project's builds.
-func (s *server) project(w http.ResponseWriter, r *http.Request) {
-	name := chi.URLParam(r, "project")
-	if !s.known(name) {
-		s.fail(w, r, http.StatusNotFound, "there is no project "+name)
-		return
-	}
-	builds, err := s.Ledger.Builds(r.Context(), name, many)
+func (s *server) standings(ctx context.Context) ([]standing, error) {
+	live, err := s.People.Live(ctx)
 	if err != nil {
-		s.failed(w, r, err)
-		return
+		return nil, err
 	}
-	s.show(w, "project", http.StatusOK, page{Title: name, Refresh: refresh(builds), Body: builds})
+	holds, err := s.People.Holds(ctx, false)
+	if err != nil {
+		return nil, err
+	}
+	var rows []standing
+	for _, p := range s.Projects() {
+		row := standing{Project: p}
+		if row.Strip, err = s.Ledger.Builds(ctx, p.Name, strip); err != nil {
+			return nil, err
+		}
+		slices.Reverse(row.Strip)
+		for _, b := range row.Strip {
+			if !b.State.Final() && b.State != build.Held {
+				row.Open = append(row.Open, b)
+			}
+		}
+		row.Live = liveOf(live, p.Name)
+		for _, h := range holds {
+			if h.Project == p.Name {
+				row.Holds = append(row.Holds, h)
+			}
+		}
+		rows = append(rows, row)
+	}
+	return rows, nil
 }
 
-// statuses looks up what the board says of each project.
+func liveOf(all []build.Live, project string) []build.Live {
+	var own []build.Live
+	for _, l := range all {
+		if l.Project == project {
+			own = append(own, l)
+		}
+	}
+	return own
+}
+
+// summary is what somebody hears who does not see the board.
+func summary(rows []standing) string {
+	var said []string
+	for _, row := range rows {
+		for _, b := range row.Open {
+			said = append(said, fmt.Sprintf("%s %s is %s", b.Project, versionOf(b), b.State))
+		}
+		for _, h := range row.Holds {
+			said = append(said, fmt.Sprintf("%s %s waits for people", h.Project, h.Tag))
+		}
+		if b := row.Broken(); b != nil {
+			said = append(said, fmt.Sprintf("%s %s %s", b.Project, versionOf(*b), b.State))
+		}
+	}
+	if len(said) == 0 {
+		return "Nothing is under way."
+	}
+	return strings.Join(said, ", ") + "."
+}
+
+// statuses looks up what the API says of each project.
 func (s *server) statuses(ctx context.Context) ([]status, error) {
 	var all []status
 	for _, p := range s.Projects() {
@@ -102,19 +172,20 @@ func statusOf(p build.Project, builds []build.Build) status {
 	return st
 }
 
-func (s *server) known(project string) bool {
+// known is the project of that name.
+func (s *server) known(name string) (build.Project, bool) {
 	for _, p := range s.Projects() {
-		if p.Name == project {
-			return true
+		if p.Name == name {
+			return p, true
 		}
 	}
-	return false
+	return build.Project{}, false
 }
 
 // refresh is quick while something is going on.
 func refresh(builds []build.Build) int {
 	for _, b := range builds {
-		if !b.State.Final() {
+		if !b.State.Final() && b.State != build.Held {
 			return refreshOpen
 		}
 	}

@@ -2,21 +2,20 @@ package web
 
 import (
 	"context"
-	"crypto/sha256"
-	"crypto/subtle"
 	"encoding/json"
 	"errors"
 	"io"
 	"net/http"
-	"strings"
+	"net/url"
+	"strconv"
 
 	"github.com/go-chi/chi/v5"
 
 	"autobuilder/build"
 )
 
-// People is what people, and deliver, do by the API. A hold is named by its
-// build's ID, its project or PROJECT@TAG. Errors are build.ErrUnknown and
+// People is what people, and deliver, do by the page and the API. A hold is named
+// by its build's ID, its project or PROJECT@TAG. Errors are build.ErrUnknown and
 // build.ErrNotAllowed, whose text says why.
 type People interface {
 	Hold(ctx context.Context, name string) (build.Hold, error)
@@ -25,50 +24,15 @@ type People interface {
 	Approve(ctx context.Context, name, by, note string) (build.Hold, error)
 	Reject(ctx context.Context, name, by, note string) (build.Hold, error)
 	Tick(ctx context.Context, name string, t build.Tick) (build.Hold, error)
+	// MayApprove says why somebody may not approve a hold; empty: they may.
+	MayApprove(h build.Hold, by string) string
 	// Live is what runs, per project and environment.
 	Live(ctx context.Context) ([]build.Live, error)
+	// Commits are those of a project's branch after from, up to to, newest first;
+	// an empty from means from the beginning, an empty to the newest.
+	Commits(ctx context.Context, project, from, to string) ([]build.Commit, error)
 	// Told keeps what deliver tells of a run; job is the Jenkins job.
 	Told(ctx context.Context, r build.Rollout, job string) error
-}
-
-// maxMessage bounds the body of an action.
-const maxMessage = 1 << 20
-
-// actor is a handler of what somebody with a token does.
-type actor func(w http.ResponseWriter, r *http.Request, by string)
-
-// acts lets only those do it whose token has the scope.
-func (s *server) acts(scope build.Scope, do actor) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		token, ok := s.bearer(r)
-		switch {
-		case !ok:
-			w.Header().Set("WWW-Authenticate", `Bearer realm="autobuilder"`)
-			s.fail(w, r, http.StatusUnauthorized, "this needs a token: Authorization: Bearer TOKEN")
-		case !token.May(scope):
-			s.fail(w, r, http.StatusForbidden, "the token "+token.Name+" lacks the scope "+string(scope))
-		default:
-			r.Body = http.MaxBytesReader(w, r.Body, maxMessage)
-			do(w, r, token.Name)
-		}
-	}
-}
-
-// bearer finds whose token the request has. All are compared, each in a time
-// that tells nothing of it.
-func (s *server) bearer(r *http.Request) (found build.Token, ok bool) {
-	scheme, given, _ := strings.Cut(r.Header.Get("Authorization"), " ")
-	if !strings.EqualFold(scheme, "Bearer") || strings.TrimSpace(given) == "" {
-		return found, false
-	}
-	sum := sha256.Sum256([]byte(strings.TrimSpace(given)))
-	for _, token := range s.Tokens() {
-		own := sha256.Sum256(token.Secret)
-		if subtle.ConstantTimeCompare(sum[:], own[:]) == 1 {
-			found, ok = token, true
-		}
-	}
-	return found, ok
 }
 
 func (s *server) apiHolds(w http.ResponseWriter, r *http.Request) {
@@ -103,8 +67,11 @@ func readWish(r *http.Request) (wish, error) {
 	return v, nil
 }
 
-// apiAct makes a handler of what is done about a hold.
-func (s *server) apiAct(do func(ctx context.Context, hold, by string, v wish) (build.Hold, error)) actor {
+// deed is what is done about a hold.
+type deed func(ctx context.Context, hold, by string, v wish) (build.Hold, error)
+
+// apiAct makes a handler of a deed for the API.
+func (s *server) apiAct(do deed) actor {
 	return func(w http.ResponseWriter, r *http.Request, by string) {
 		v, err := readWish(r)
 		if err != nil {
@@ -117,6 +84,27 @@ func (s *server) apiAct(do func(ctx context.Context, hold, by string, v wish) (b
 			return
 		}
 		s.answer(w, r, hold, err)
+	}
+}
+
+// formAct makes a handler of a deed for the forms of the page.
+func (s *server) formAct(do deed) actor {
+	return func(w http.ResponseWriter, r *http.Request, by string) {
+		if err := r.ParseForm(); err != nil {
+			s.fail(w, r, http.StatusBadRequest, "the form could not be read: "+err.Error())
+			return
+		}
+		step, _ := strconv.Atoi(r.PostForm.Get("step")) // none: the deed has none
+		name := chi.URLParam(r, "hold")
+		hold, err := do(r.Context(), name, by, wish{Note: r.PostForm.Get("note"), Step: step, Again: r.PostForm.Has("again")})
+		switch {
+		case errors.Is(err, build.ErrNotAllowed):
+			s.showHold(w, r, http.StatusConflict, name, err.Error())
+		case err != nil:
+			s.failed(w, r, err)
+		default:
+			http.Redirect(w, r, "/holds/"+url.PathEscape(hold.Build), http.StatusSeeOther)
+		}
 	}
 }
 

@@ -9,8 +9,8 @@ import (
 	"autobuilder/build"
 )
 
-// told is what deliver sends of a run: when it begins and when it ended. What
-// else stands in the message is for others.
+// told is what deliver sends of a run: when it begins, how far its hosts are, and
+// when it ended. What else stands in the message is for others.
 type told struct {
 	Run         string    `json:"run"`
 	Build       string    `json:"build"`
@@ -27,7 +27,10 @@ type told struct {
 		App     string `json:"app"`
 		Version string `json:"version"`
 		Commit  string `json:"commit"`
+		SHA256  string `json:"sha256"`
+		Size    int64  `json:"size"`
 	} `json:"release"`
+	Hosts []build.Host `json:"hosts"`
 }
 
 // apiRollout keeps what deliver tells.
@@ -48,7 +51,7 @@ func (s *server) apiRollout(w http.ResponseWriter, r *http.Request, _ string) {
 	err := s.People.Told(r.Context(), build.Rollout{
 		Run: m.Run, Build: m.Build, Project: m.Release.App, Environment: m.Environment, Action: m.Action, Release: m.Release.ID,
 		Version: m.Release.Version, Commit: m.Release.Commit, By: m.By, Result: m.Result, Error: m.Error,
-		Started: m.Started, Ended: m.Ended,
+		Started: m.Started, Ended: m.Ended, SHA256: m.Release.SHA256, Size: m.Release.Size, Hosts: m.Hosts,
 	}, m.Job)
 	if errors.Is(err, build.ErrUnknown) {
 		s.fail(w, r, http.StatusNotFound, err.Error())

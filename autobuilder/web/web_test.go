@@ -3,8 +3,8 @@ package web_test
 import (
 	"bufio"
 	"context"
-	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -25,10 +25,11 @@ var pushed = time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC)
 
 // shelf is a ledger in memory.
 type shelf struct {
-	mu     sync.Mutex
-	builds []build.Build // newest first
-	fates  []build.Fate
-	err    error
+	mu      sync.Mutex
+	builds  []build.Build // newest first
+	fates   []build.Fate
+	err     error
+	version int64
 }
 
 func (s *shelf) Builds(_ context.Context, project string, limit int) ([]build.Build, error) {
@@ -58,6 +59,34 @@ func (s *shelf) Fates(_ context.Context, limit int) ([]build.Fate, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.fates[:min(limit, len(s.fates))], s.err
+}
+
+func (s *shelf) Older(context.Context, string, string, int) ([]build.Build, error) { return nil, s.err }
+
+func (s *shelf) FatesOf(context.Context, string) ([]build.Fate, error) { return nil, s.err }
+
+func (s *shelf) Search(_ context.Context, word string, _ int) ([]build.Fate, error) {
+	var found []build.Fate
+	for _, f := range s.fates {
+		if strings.HasPrefix(f.Commit, word) {
+			found = append(found, f)
+		}
+	}
+	return found, s.err
+}
+
+func (s *shelf) RolloutsOf(context.Context, string) ([]build.Rollout, error) { return nil, s.err }
+
+func (s *shelf) Version(context.Context) (int64, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.version, nil
+}
+
+func (s *shelf) change() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.version++
 }
 
 func (s *shelf) end(id string, state build.State) {
@@ -107,7 +136,7 @@ func stock() *shelf {
 			{
 				ID: "b3", Project: "shop", Job: "shop", Commit: "cccccccccccccccccccc", Branch: "master", Tag: "v1.2.0", Version: "v1.2.0",
 				By: "octocat", Message: "answer <b>500</b>", State: build.Failed, Why: "deliver took it back", Number: 3,
-				URL: "http://127.0.0.1:1/job/shop/3/", Created: pushed.Add(2 * time.Hour), Ended: pushed.Add(2*time.Hour + 9*time.Second),
+				URL: "http://127.0.0.1:1/job/shop/3/", Created: pushed.Add(2 * time.Hour), Started: pushed.Add(2 * time.Hour), Ended: pushed.Add(2*time.Hour + 9*time.Second),
 			},
 			{
 				ID: "b2", Project: "shop", Job: "shop", Commit: "bbbbbbbbbbbbbbbbbbbb", Branch: "master", Tag: "v1.1.0", Version: "v1.1.0",
@@ -125,11 +154,12 @@ func stock() *shelf {
 // open serves the page over ledger and console until the test ends.
 func open(t *testing.T, ledger web.Ledger, console web.Console) *httptest.Server {
 	t.Helper()
-	h, err := web.New(web.Options{
+	h, err := web.New(t.Context(), web.Options{
 		Projects: func() []build.Project {
 			return []build.Project{{Name: "shop", Repo: "acme/shop", Branch: "master"}, {Name: "empty", Repo: "acme/empty", Branch: "main"}}
 		},
-		Ledger: ledger, Console: console, Log: slog.New(slog.DiscardHandler), Poll: time.Millisecond,
+		Ledger: ledger, People: &crew{live: []build.Live{{Project: "shop", Version: "v1.1.0", Since: pushed}}}, Desk: desk(),
+		Console: console, Log: slog.New(slog.DiscardHandler), Poll: time.Millisecond,
 	})
 	require.NoError(t, err)
 	server := httptest.NewServer(h)
@@ -157,9 +187,9 @@ func TestPages(t *testing.T) {
 	}{
 		{
 			path: "/", name: "the board has the last good version, and what went wrong since", status: 200,
-			has: []string{"<strong>v1.1.0</strong>", "✘", "v1.2.0", "nothing delivered yet", "deliver took it back", "answer &lt;b&gt;500"}, not: []string{"<b>500"},
+			has: []string{"<strong>v1.1.0</strong>", "failed", "v1.2.0", "deliver took it back", "answer &lt;b&gt;500"}, not: []string{"<b>500"},
 		},
-		{path: "/projects/shop", name: "a project lists its builds", status: 200, has: []string{"/builds/b3", "/builds/b2", "aaaaaaaaa", "9s"}},
+		{path: "/projects/shop", name: "a project lists its builds", status: 200, has: []string{"/builds/b3", "/builds/b2", "aaaaaaaaa", "9.0 s"}},
 		{path: "/projects/none", name: "an unknown project", status: 404, has: []string{"there is no project none"}},
 		{
 			path: "/builds/b3", name: "a build has its console", status: 200,
@@ -224,7 +254,7 @@ func TestABuildThatHasNotBegunHasNoConsole(t *testing.T) {
 	assert.Contains(t, text, "next try in 4s")
 	_, page := get(t, server.URL+"/builds/b1")
 	assert.Contains(t, page, "data-events")
-	assert.Contains(t, page, `http-equiv="refresh" content="2"`)
+	assert.Contains(t, page, `http-equiv="refresh" content="3"`)
 }
 
 func TestALongConsoleIsCutOnThePageOnly(t *testing.T) {
@@ -241,7 +271,8 @@ func TestALongConsoleIsCutOnThePageOnly(t *testing.T) {
 // event is one server-sent event.
 type event struct{ id, name, data string }
 
-func listen(t *testing.T, request *http.Request) <-chan event {
+// listen reads a stream; what else than its name stands among them is left out.
+func listen(t *testing.T, request *http.Request, name string) <-chan event {
 	t.Helper()
 	answer, err := http.DefaultClient.Do(request)
 	require.NoError(t, err)
@@ -259,9 +290,16 @@ func listen(t *testing.T, request *http.Request) <-chan event {
 			case "event":
 				e.name = value
 			case "data":
-				e.data = value
+				e.data = strings.TrimPrefix(e.data+"\n"+value, "\n")
 			case "":
-				events <- e
+				if e.name == name || e.name == "end" {
+					select {
+					case events <- e:
+					case <-request.Context().Done():
+						return
+					}
+				}
+				e = event{}
 			}
 		}
 	}()
@@ -275,43 +313,36 @@ func streamOf(t *testing.T, url string) *http.Request {
 	return request
 }
 
-func TestTheConsoleIsLive(t *testing.T) {
-	ledger, console := stock(), &tape{}
-	ledger.builds[0].State = build.Running
-	server := open(t, ledger, console.read)
-	events := listen(t, streamOf(t, server.URL+"/builds/b3/console/events"))
+// line is a line of the console as the page has it.
+func line(n int, text string) string {
+	return fmt.Sprintf(`<i id="L%d"><a href="#L%[1]d" data-n="%[1]d" tabindex="-1"></a>%s</i>`, n, text)
+}
 
-	console.write("step one\n")
-	assert.Equal(t, event{"9", "text", `"step one\n"`}, <-events)
-	console.write("step two\n")
-	assert.Equal(t, event{"18", "text", `"step two\n"`}, <-events)
+func TestTheConsoleIsLive(t *testing.T) {
+	ledger, tape := stock(), &tape{}
+	ledger.builds[0].State = build.Running
+	server := open(t, ledger, tape.read)
+	events := listen(t, streamOf(t, server.URL+"/builds/b3/console/events"), "lines")
+
+	tape.write("step <one>\n")
+	assert.Equal(t, event{"1", "lines", line(1, "step &lt;one&gt;")}, <-events)
+	tape.write("half a ")
+	tape.write("line\n")
+	assert.Equal(t, event{"2", "lines", line(2, "half a line")}, <-events)
+	tape.write("no end")
 	ledger.end("b3", build.Succeeded)
-	end := <-events
-	assert.Equal(t, "end", end.name)
-	var b build.Build
-	require.NoError(t, json.Unmarshal([]byte(end.data), &b))
-	assert.Equal(t, build.Succeeded, b.State)
+	assert.Equal(t, event{"3", "lines", line(3, "no end")}, <-events)
+	assert.Equal(t, "end", (<-events).name)
 	_, open := <-events
 	assert.False(t, open, "the stream ends with the build")
 }
 
 func TestAReaderResumesWhereItWasCut(t *testing.T) {
-	server := open(t, stock(), (&tape{text: []byte("0123456789")}).read)
-	request := streamOf(t, server.URL+"/builds/b3/console/events?from=2")
-	assert.Equal(t, `"23456789"`, (<-listen(t, request)).data)
-	request.Header.Set("Last-Event-ID", "7")
-	assert.Equal(t, `"789"`, (<-listen(t, request)).data)
-}
-
-func TestALetterCutInTwoArrivesWhole(t *testing.T) {
-	ledger, console := stock(), &tape{}
-	ledger.builds[0].State = build.Running
-	server := open(t, ledger, console.read)
-	events := listen(t, streamOf(t, server.URL+"/builds/b3/console/events"))
-	console.write("a\xe2\x9c") // two of the three bytes of ✔
-	assert.Equal(t, `"a"`, (<-events).data)
-	console.write("\x94b")
-	assert.Equal(t, `"✔b"`, (<-events).data)
+	server := open(t, stock(), (&tape{text: []byte("one\ntwo\nthree\n")}).read)
+	request := streamOf(t, server.URL+"/builds/b3/console/events?from=1")
+	assert.Equal(t, line(2, "two")+"\n"+line(3, "three"), (<-listen(t, request, "lines")).data)
+	request.Header.Set("Last-Event-ID", "2")
+	assert.Equal(t, line(3, "three"), (<-listen(t, request, "lines")).data)
 }
 
 func TestAStreamOfAnUnknownBuildIsRefused(t *testing.T) {
@@ -320,10 +351,28 @@ func TestAStreamOfAnUnknownBuildIsRefused(t *testing.T) {
 }
 
 func TestTheLastLinesComeEvenAfterTheBuildIsOver(t *testing.T) {
-	console := &tape{more: true}
-	events := listen(t, streamOf(t, open(t, stock(), console.read).URL+"/builds/b3/console/events"))
-	console.write("Finished: FAILURE\n")
-	assert.Equal(t, `"Finished: FAILURE\n"`, (<-events).data)
-	console.close()
+	tape := &tape{more: true}
+	events := listen(t, streamOf(t, open(t, stock(), tape.read).URL+"/builds/b3/console/events"), "lines")
+	tape.write("Finished: FAILURE\n")
+	assert.Equal(t, line(1, "Finished: FAILURE"), (<-events).data)
+	tape.close()
 	assert.Equal(t, "end", (<-events).name)
+}
+
+// A page that is open hears of every change, whoever makes it.
+func TestAPageHearsThatSomethingHasChanged(t *testing.T) {
+	ledger := stock()
+	server := open(t, ledger, (&tape{}).read)
+	for _, address := range []string{"/events", "/builds/b3/console/events"} {
+		ledger.builds[0].State = build.Running
+		events := listen(t, streamOf(t, server.URL+address), "change")
+		changing, stop := context.WithCancel(t.Context())
+		go func() { // the first may come before the stream listens
+			for changing.Err() == nil {
+				ledger.change()
+			}
+		}()
+		assert.Equal(t, "change", (<-events).name, address)
+		stop()
+	}
 }

@@ -19,6 +19,7 @@ import (
 	"autobuilder/jenkins"
 	"autobuilder/jobs"
 	"autobuilder/ledger"
+	"autobuilder/signin"
 	"autobuilder/webhook"
 )
 
@@ -29,7 +30,7 @@ type setup struct {
 	keys   []webhook.Key
 	wanted []jobs.Config // none: the jobs are left as they are
 	sent   dispatch.Sent // nil: GitHub is not asked
-	tokens []build.Token
+	desk   *signin.Desk
 }
 
 func prepare(cfg *config.Config) (*setup, error) {
@@ -44,8 +45,12 @@ func prepare(cfg *config.Config) (*setup, error) {
 	if s.sent, err = askGitHub(cfg); err != nil {
 		return nil, usageError{err}
 	}
-	if s.tokens, err = readTokens(cfg); err != nil {
+	tokens, err := readTokens(cfg)
+	if err != nil {
 		return nil, usageError{err}
+	}
+	if s.desk, err = newDesk(cfg, tokens); err != nil {
+		return nil, err
 	}
 	if cfg.SyncJobs() {
 		s.wanted, err = renderAll(cfg)
@@ -98,7 +103,7 @@ func newDispatcher(s *setup, book *ledger.Ledger, ci dispatch.Jenkins, log *slog
 
 func (c *conductor) keys() []webhook.Key       { return c.setup.Load().keys }
 func (c *conductor) projects() []build.Project { return c.setup.Load().cfg.Projects }
-func (c *conductor) tokens() []build.Token     { return c.setup.Load().tokens }
+func (c *conductor) desk() *signin.Desk        { return c.setup.Load().desk }
 func (c *conductor) wake()                     { c.work.Load().Wake() }
 
 // run works until ctx ends.

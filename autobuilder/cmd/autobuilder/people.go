@@ -7,6 +7,7 @@ import (
 
 	"autobuilder/build"
 	"autobuilder/config"
+	"autobuilder/signin"
 )
 
 // readTokens are those of the config, and the one that the embedded Jenkins'
@@ -27,11 +28,37 @@ func readTokens(cfg *config.Config) ([]build.Token, error) {
 	return append(tokens, build.Token{Name: "deliver", Scopes: []build.Scope{build.ScopeDeploy}, Secret: []byte(own)}), err
 }
 
+// newDesk knows people by what the config says.
+func newDesk(cfg *config.Config, tokens []build.Token) (*signin.Desk, error) {
+	key, err := ownToken(filepath.Join(cfg.Data, "session.key"))
+	if err != nil {
+		return nil, err
+	}
+	secret, err := cfg.SignIn.GitHub.Secret(os.Getenv)
+	if err != nil {
+		return nil, usageError{err}
+	}
+	from, err := cfg.SignIn.Proxy.Networks()
+	if err != nil {
+		return nil, usageError{err}
+	}
+	github := cfg.SignIn.GitHub
+	return signin.New(signin.Options{
+		URL: cfg.URL, Key: []byte(key), Session: cfg.SignIn.Session, Private: cfg.SignIn.Private,
+		Tokens: func() []build.Token { return tokens },
+		Proxy:  signin.Proxy{Header: cfg.SignIn.Proxy.Header, From: from},
+		GitHub: signin.GitHub{
+			ClientID: github.ClientID, Secret: secret.Reveal(), URL: github.URL, API: cfg.GitHub.API,
+			Users: github.Users, Organization: github.Organization,
+		},
+	}), nil
+}
+
 func deliverToken(cfg *config.Config) string {
 	return filepath.Join(cfg.Data, "deliver.token")
 }
 
-// Hold, Holds, Approve, Reject, Tick, Live and Told are those of the present
+// Hold, Holds, Approve, Reject, Tick, MayApprove, Commits, Live and Told are those of the present
 // config's dispatcher.
 
 func (c *conductor) Hold(ctx context.Context, name string) (build.Hold, error) {
@@ -52,6 +79,14 @@ func (c *conductor) Reject(ctx context.Context, name, by, note string) (build.Ho
 
 func (c *conductor) Tick(ctx context.Context, name string, t build.Tick) (build.Hold, error) {
 	return c.work.Load().Tick(ctx, name, t)
+}
+
+func (c *conductor) MayApprove(h build.Hold, by string) string {
+	return c.work.Load().MayApprove(h, by)
+}
+
+func (c *conductor) Commits(ctx context.Context, project, from, to string) ([]build.Commit, error) {
+	return c.work.Load().Commits(ctx, project, from, to)
 }
 
 func (c *conductor) Live(ctx context.Context) ([]build.Live, error) {

@@ -17,10 +17,10 @@ import (
 )
 
 // routes is the whole HTTP surface.
-func routes(now *conductor, client *jenkins.Client, log *slog.Logger) (http.Handler, error) {
+func routes(ctx context.Context, now *conductor, client *jenkins.Client, log *slog.Logger) (http.Handler, error) {
 	book := now.ledger
-	page, err := web.New(web.Options{
-		Projects: now.projects, Ledger: book, People: now, Tokens: now.tokens, Console: client.Console, Log: log,
+	page, err := web.New(ctx, web.Options{
+		Projects: now.projects, Ledger: book, People: now, Desk: now.desk, Console: client.Console, Log: log,
 	})
 	if err != nil {
 		return nil, err

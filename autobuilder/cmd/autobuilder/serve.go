@@ -60,7 +60,7 @@ func serve(ctx context.Context, cfg *config.Config, log *slog.Logger) error {
 	}
 	defer ci.close()
 	work := newConductor(first, book, ci.client, log)
-	surface, err := routes(work, ci.client, log)
+	surface, err := routes(ctx, work, ci.client, log)
 	if err != nil {
 		return err
 	}
