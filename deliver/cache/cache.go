@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/google/renameio/v2"
@@ -62,11 +63,20 @@ func (c *Cache) Remember(m *manifest.Manifest) {
 		return
 	}
 	encoded := m.Encode()
-	_ = renameio.WriteFile(c.path(sha256.Sum256(encoded), "manifest"), encoded, 0o600)
+	_ = c.save(c.path(sha256.Sum256(encoded), "manifest"), encoded)
 	c.shrink()
 }
 
-// shrink removes what was used longest ago.
+// save writes a file whole or not at all.
+func (c *Cache) save(path string, data []byte) error {
+	return renameio.WriteFile(path, data, 0o600, renameio.WithTempDir(c.dir))
+}
+
+// unfinished is after how long a file without a name of its own is one of a run
+// that was killed.
+const unfinished = 24 * time.Hour
+
+// shrink removes what was used longest ago, and what was never finished.
 func (c *Cache) shrink() {
 	entries, err := os.ReadDir(c.dir)
 	if err != nil {
@@ -75,7 +85,12 @@ func (c *Cache) shrink() {
 	var files []fs.FileInfo
 	var total int64
 	for _, e := range entries {
-		if info, err := e.Info(); err == nil && info.Mode().IsRegular() {
+		info, err := e.Info()
+		switch {
+		case err != nil || !info.Mode().IsRegular():
+		case strings.HasPrefix(e.Name(), ".") && time.Since(info.ModTime()) > unfinished:
+			_ = os.Remove(filepath.Join(c.dir, e.Name()))
+		default:
 			files = append(files, info)
 			total += info.Size()
 		}

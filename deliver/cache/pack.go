@@ -9,8 +9,6 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/google/renameio/v2"
-
 	"deliver/delta"
 	"deliver/manifest"
 )
@@ -99,7 +97,7 @@ func (p *Packing) Placed(f delta.Placed) {
 // Keep makes the pack one that is found. The file stays open.
 func (p *Packing) Keep() {
 	tree := p.target.Digest()
-	if renameio.WriteFile(p.cache.path(tree, "index"), p.index, 0o600) != nil {
+	if p.cache.save(p.cache.path(tree, "index"), p.index) != nil {
 		p.Drop()
 		return
 	}

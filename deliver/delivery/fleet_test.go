@@ -213,6 +213,28 @@ func TestTheOtherServersOfARollingDeliveryAreNotTouched(t *testing.T) {
 	}
 }
 
+// A release that was well on the first server and is not when the last has it
+// is no success.
+func TestAReleaseThatFailsAfterItsCheckIsTakenBack(t *testing.T) {
+	t.Parallel()
+	s := newServers(t, "h1", "h2", "h3")
+	require.Equal(t, rollout.OK, s.push("v1").Result, s.said())
+	d := s.delivery(app(t, "v2"))
+	d.Order = plan.Order{Mode: plan.Rolling}
+	d.Listen = func(e rollout.Event) {
+		if e.Kind == rollout.StageStarted && e.Stage == "switch 3/3" {
+			s.poison("h1", "v2")
+		}
+		s.listen(e)
+	}
+	d.App.Health.Deadline = time.Second
+	out := d.Deliver(t.Context())
+	assert.Equal(t, rollout.RolledBack, out.Result)
+	s.runs("v1")
+	assert.Equal(t, []string{"healthy v1", "healthy v2", "rolled back v2"}, s.history("h1"))
+	assert.Equal(t, rollout.StageVerify, out.Hosts[0].Stage)
+}
+
 func TestABadFirstDeliveryLeavesNoCurrent(t *testing.T) {
 	t.Parallel()
 	s := newServers(t, "h1", "h2")

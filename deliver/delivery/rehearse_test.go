@@ -224,7 +224,8 @@ func (w *wager) disk() map[string]string {
 	return found
 }
 
-// commands are those of a plan that leave a trace on the server.
+// commands are those of a plan that leave a trace on the server; as in ran, a
+// question that is asked again counts once.
 func commands(does []plan.Do) []string {
 	lines := []string{}
 	for _, do := range does {
@@ -237,7 +238,7 @@ func commands(does []plan.Do) []string {
 			lines = append(lines, do.With)
 		}
 	}
-	return lines
+	return slices.Compact(lines)
 }
 
 // ran is a server's log; a question that is asked again counts once.

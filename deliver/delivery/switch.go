@@ -36,6 +36,7 @@ func (f *fleet) switching() rollout.Phase {
 		steps = append(steps, f.hooked(f.forward("undrain", f.undrain)))
 	}
 	phase.Steps = append(steps, f.step("record", f.record))
+	phase.Verify = []rollout.Step{f.checked(f.step("health", f.checkAgain))}
 	phase.Undo = f.undo()
 	return phase
 }
@@ -98,6 +99,16 @@ func (f *fleet) restart(ctx context.Context, v *visit, tell *rollout.Teller) err
 
 func (f *fleet) check(ctx context.Context, v *visit, tell *rollout.Teller) error {
 	return f.checkFor(ctx, v, f.Record.ID, tell)
+}
+
+// checkAgain asks once whether the release is still well, and whether its
+// service was started again since it was.
+func (f *fleet) checkAgain(ctx context.Context, v *visit, _ *rollout.Teller) error {
+	health := f.App.Health
+	health.Rise, health.AfterRestart = 1, !v.settled
+	_, err := v.server.Check(ctx, health, f.service(v), f.Record.ID)
+	v.failure = err
+	return err
 }
 
 func (f *fleet) checkFor(ctx context.Context, v *visit, id string, tell *rollout.Teller) error {

@@ -37,7 +37,16 @@ func (l *Local) Check(ctx context.Context, health Health, service Service, id st
 	if health.AfterRestart {
 		c.goOn(seen.Manager)
 	}
-	return c.run(ctx)
+	checked, err := c.run(ctx)
+	if health.AfterRestart && err == nil && c.managed {
+		l.leave(c.memory())
+	}
+	return checked, err
+}
+
+// memory is for the next Check, which counts from this one on.
+func (c *checkup) memory() memory {
+	return memory{Manager: c.seen.Manager, Name: c.service.Name, PID: c.watch.pid, Up: c.watch.up, Restarts: c.watch.restarts, Kills: c.kills}
 }
 
 // goOn counts from the restart on.

@@ -124,7 +124,7 @@ func (l *Local) kept(id string) (*keeping, error) {
 
 // keep writes down again what is remembered of release id.
 func (l *Local) keep(id string, k *keeping) error {
-	return l.wrap("remember "+id, renameio.WriteFile(l.keepingFile(id), k.encode(), 0o644))
+	return l.wrap("remember "+id, renameio.WriteFile(l.keepingFile(id), k.encode(), 0o644, renameio.WithTempDir(l.incoming())))
 }
 
 // known is what all releases remember of files, whichever of them it was that

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"sync/atomic"
 
+	"github.com/google/renameio/v2"
+
 	"deliver/release"
 )
 
@@ -66,6 +68,12 @@ func (l *Local) prepare() error {
 		}
 	}
 	return nil
+}
+
+// save writes a file of state, whole or not at all. What is left of one whose
+// writer was killed lies where the next Receive clears.
+func (l *Local) save(name string, data []byte) error {
+	return renameio.WriteFile(l.state(name), data, 0o644, renameio.WithTempDir(l.incoming()))
 }
 
 // currentID is the release that `current` points to, empty without one.

@@ -11,7 +11,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/google/renameio/v2"
 	"golang.org/x/sys/unix"
 )
 
@@ -306,7 +305,7 @@ func (l *Local) writeLease(file leaseFile) error {
 	if err != nil {
 		return fmt.Errorf("encode the lease: %w", err)
 	}
-	return l.wrap("write the lease", renameio.WriteFile(l.state("lease.json"), append(text, '\n'), 0o644))
+	return l.wrap("write the lease", l.save("lease.json", append(text, '\n')))
 }
 
 // sinceBoot is the clock that counts also while the machine sleeps, and that

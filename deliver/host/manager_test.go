@@ -52,6 +52,7 @@ func TestServiceManagers(t *testing.T) {
 		"a restart that did not happen is noticed":   notRestarted,
 		"a service that is down is not healthy":      downIsNotHealthy,
 		"it was restarted between Restart and Check": restartedBetween,
+		"it was restarted between two Checks":        restartedLater,
 	}
 	for name, open := range openers {
 		if open == nil {
@@ -424,6 +425,22 @@ func restartedBetween(t *testing.T, m *managed) {
 	hosttest.RequireKind(t, err, host.KindCrashLoop)
 	_, err = m.check(t, h, "v1")
 	require.NoError(t, err, "what was told once is over")
+}
+
+// restartedLater has the service die after it was found well: the second check
+// of a delivery finds that out, though it is well again.
+func restartedLater(t *testing.T, m *managed) {
+	m.run(t)
+	m.restart(t)
+	h := m.health()
+	h.AfterRestart = true
+	_, err := m.check(t, h, "v1")
+	require.NoError(t, err)
+	m.kill(t, m.state(t).PID)
+	_, err = m.check(t, m.health(), "v1")
+	require.NoError(t, err, "it is well now")
+	_, err = m.check(t, h, "v1")
+	hosttest.RequireKind(t, err, host.KindCrashLoop)
 }
 
 // kill kills a process and waits until its manager has started another.

@@ -3,12 +3,11 @@ package host
 import (
 	"encoding/json"
 	"os"
-
-	"github.com/google/renameio/v2"
 )
 
-// memory is what Restart leaves for the Check after it, which may run in
-// another process: what the service did in between.
+// memory is what Restart leaves for the Check after it, and that one for the
+// next of the same delivery, which may run in other processes: what the
+// service did in between.
 type memory struct {
 	Manager  string `json:"manager"`
 	Name     string `json:"name"`
@@ -30,9 +29,13 @@ func (l *Local) remember(name string, before, after sighting, kills int, failed 
 	if failed != nil {
 		m.Said = asError(failed).Message
 	}
+	l.leave(m)
+}
+
+func (l *Local) leave(m memory) {
 	line, err := json.Marshal(m)
 	if err == nil {
-		_ = renameio.WriteFile(l.restarted(), line, 0o644)
+		_ = l.save(restarted, line)
 	}
 }
 
@@ -40,7 +43,7 @@ func (l *Local) remember(name string, before, after sighting, kills int, failed 
 // is good for one Check: later, a service may have been restarted by anybody.
 func (l *Local) recall(manager, name string) (memory, bool) {
 	var m memory
-	line, err := os.ReadFile(l.restarted())
+	line, err := os.ReadFile(l.state(restarted))
 	l.forget()
 	if err != nil || json.Unmarshal(line, &m) != nil || m.Manager != manager || m.Name != name {
 		return memory{}, false
@@ -48,9 +51,10 @@ func (l *Local) recall(manager, name string) (memory, bool) {
 	return m, true
 }
 
-func (l *Local) forget() { _ = os.Remove(l.restarted()) }
+func (l *Local) forget() { _ = os.Remove(l.state(restarted)) }
 
-func (l *Local) restarted() string { return l.state("restarted.json") }
+// restarted is the memory's file.
+const restarted = "restarted.json"
 
 // watch goes on from where the restart was.
 func (m memory) watch() watch {

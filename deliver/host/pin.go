@@ -8,8 +8,6 @@ import (
 	"io/fs"
 	"os"
 	"time"
-
-	"github.com/google/renameio/v2"
 )
 
 // Pin holds a server on what it was rolled back to: a push is refused until
@@ -43,7 +41,7 @@ func (l *Local) Pin(ctx context.Context, pin *Pin) error {
 	if err != nil {
 		return fmt.Errorf("encode the pin: %w", err)
 	}
-	return l.wrap("pin", renameio.WriteFile(l.state("pin.json"), append(text, '\n'), 0o644))
+	return l.wrap("pin", l.save("pin.json", append(text, '\n')))
 }
 
 // pin is what the server is pinned to, nil without a pin.

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"time"
 
 	"deliver/manifest"
 	"deliver/release"
@@ -250,6 +251,13 @@ func (l *Local) clearIncoming(tree string) (*remains, error) {
 	return left, nil
 }
 
+// isBeingSaved says whether f is a file of state that another process may be
+// about to give its name: that takes no time.
+func isBeingSaved(f *os.File) bool {
+	info, err := f.Stat()
+	return err == nil && info.Mode().IsRegular() && time.Since(info.ModTime()) < time.Minute
+}
+
 func clearIfLeft(path, tree string) (*remains, error) {
 	f, err := os.Open(path)
 	if errors.Is(err, os.ErrNotExist) {
@@ -257,6 +265,9 @@ func clearIfLeft(path, tree string) (*remains, error) {
 	}
 	if err != nil {
 		return nil, err
+	}
+	if isBeingSaved(f) {
+		return nil, f.Close()
 	}
 	if left, err := tryLock(f); !left {
 		f.Close()

@@ -152,8 +152,9 @@ type Health struct {
 	Interval time.Duration `json:"interval"`          // between two questions
 	Timeout  time.Duration `json:"timeout"`           // of one question
 	Deadline time.Duration `json:"deadline"`          // of the whole check
-	// AfterRestart is for the check of the Restart just before it: what the
-	// service has done since then counts, and not only from now on.
+	// AfterRestart is for the check of the Restart just before it, and for one more
+	// of the same delivery: what the service has done since then counts, and not
+	// only from now on.
 	AfterRestart bool `json:"after_restart,omitempty"`
 }
 

@@ -26,6 +26,7 @@ type conductor struct {
 
 	turns    atomic.Int64 // of starts of Switch
 	largest  int          // batch of the run
+	early    []*member    // of all batches but the last
 	relistMu sync.Mutex
 	started  time.Time
 }
@@ -104,8 +105,8 @@ func (c *conductor) validate() error {
 		return errors.New("there are no hosts")
 	}
 	for _, phase := range c.Prepare {
-		if len(phase.Undo) > 0 {
-			return fmt.Errorf("phase %s: only the switch is undone", phase.Name)
+		if len(phase.Undo)+len(phase.Verify) > 0 {
+			return fmt.Errorf("phase %s: only the switch is verified and undone", phase.Name)
 		}
 	}
 	if c.Limits.RollsBack() && len(c.Switch.Steps) > 0 && len(c.Switch.Undo) == 0 {

@@ -26,6 +26,9 @@ const (
 // StageUndo is the stage of the steps that take a host back.
 const StageUndo = "rollback"
 
+// StageVerify is the stage of Switch.Verify.
+const StageVerify = "verify"
+
 // Event is one change of a rollout; the stream of them is all that any
 // display, log or peer learns. As JSON it is a line of --events.
 type Event struct {

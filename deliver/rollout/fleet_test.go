@@ -54,9 +54,10 @@ func (f *fleet) rollout(n int) *rollout.Rollout {
 			{Name: "ship", Steps: f.steps("receive")},
 		},
 		Switch: rollout.Phase{
-			Name:  "switch",
-			Steps: f.steps("switch", "restart", "check"),
-			Undo:  f.steps("switch back", "restart back", "check back"),
+			Name:   "switch",
+			Steps:  f.steps("switch", "restart", "check"),
+			Verify: f.steps("check again"),
+			Undo:   f.steps("switch back", "restart back", "check back"),
 		},
 		Unreachable: func(err error) bool { return errors.Is(err, errUnreachable) },
 		Listen:      f.listen,

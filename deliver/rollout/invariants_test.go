@@ -170,7 +170,7 @@ func TestTenThousandHosts(t *testing.T) {
 	t.Logf("%d goroutines before, at most %d", before, most.Load())
 	assert.Less(t, most.Load(), int64(2*parallel+before+500))
 	soundEvents(t, f.events)
-	assert.Equal(t, []string{"preflight", "ship", "switch 1/4", "switch 2/4", "switch 3/4", "switch 4/4"}, f.stages())
+	assert.Equal(t, []string{"preflight", "ship", "switch 1/4", "switch 2/4", "switch 3/4", "switch 4/4", "verify"}, f.stages())
 }
 
 func TestTenThousandHostsAreTakenBack(t *testing.T) {

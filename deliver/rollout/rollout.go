@@ -28,6 +28,10 @@ type Phase struct {
 	// first host takes the phase, and after the last has passed it.
 	Before, After []Step
 	Steps         []Step
+	// Verify is taken, when the last batch has passed, by the hosts of those before
+	// it: much may have happened on them since. A host that fails it has failed
+	// in the phase. Only Switch has it.
+	Verify []Step
 	// Undo takes the phase back on a host where a step of it had started: in
 	// order, up to the first that fails. A host is rolled back when all of them
 	// succeeded, so they end by proving the host well. Only Switch has it.
@@ -57,7 +61,8 @@ const (
 //   - stop: hosts in flight finish the phase;
 //   - continue: the run goes on.
 //
-// After the last batch Relist is asked, until it names no new host: new
+// When the last batch has passed, the hosts of the earlier ones take Switch.Verify.
+// After that Relist is asked, until it names no new host: new
 // hosts take all phases. The ones that fail are set aside and never take the
 // fleet back. A host that could not be reached and is no longer listed is gone,
 // which is no failure.

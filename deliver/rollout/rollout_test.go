@@ -67,8 +67,9 @@ func TestBatchesFollowEachOther(t *testing.T) {
 		assert.Equal(t, "h1", did[0])
 		assert.ElementsMatch(t, []string{"h2", "h3"}, did[1:3])
 		assert.ElementsMatch(t, []string{"h4", "h5", "h6"}, did[3:])
-		assert.Equal(t, 2*time.Minute+11*time.Second, time.Since(began), "2 pauses, 2 prepare steps, 3 batches of 3 steps")
-		assert.Equal(t, []string{"preflight", "ship", "switch 1/3", "switch 2/3", "switch 3/3"}, f.stages())
+		assert.Equal(t, 2*time.Minute+12*time.Second, time.Since(began), "2 pauses, 2 prepare steps, 3 batches of 3 steps, 1 to verify")
+		assert.ElementsMatch(t, []string{"h1", "h2", "h3"}, f.did("check again"), "the last batch has just proven itself")
+		assert.Equal(t, []string{"preflight", "ship", "switch 1/3", "switch 2/3", "switch 3/3", "verify"}, f.stages())
 	})
 }
 
@@ -112,6 +113,20 @@ func TestLimits(t *testing.T) {
 			limits: plan.Limits{MaxFailures: plan.Count(1)}, fails: []string{"h1 look", "h3 check"},
 			result: rollout.RolledBack, hosts: [4]rollout.HostResult{aside, back, back, stay},
 			err: "2 of 4 hosts failed; max-failures is 1",
+		},
+		"one is no longer well when the last batch is": {
+			order: rolling("1"), fails: []string{"h2 check again"},
+			result: rollout.RolledBack, hosts: [4]rollout.HostResult{back, back, back, back},
+			err: "1 of 4 hosts failed; max-failures is 0",
+		},
+		"one is no longer well, and one may fail": {
+			order: rolling("1"), limits: plan.Limits{MaxFailures: plan.Count(1)}, fails: []string{"h2 check again"},
+			result: rollout.Partial, hosts: [4]rollout.HostResult{ok, back, ok, ok},
+		},
+		"one is no longer well, and all stay": {
+			order: rolling("1"), limits: plan.Limits{OnFailure: plan.Stop}, fails: []string{"h2 check again"},
+			result: rollout.Stopped, hosts: [4]rollout.HostResult{ok, failed, ok, ok},
+			err: "1 of 4 hosts failed; max-failures is 0",
 		},
 		"all preparing hosts are heard before the run stops": {
 			fails:  []string{"h1 look", "h4 look"},
@@ -316,7 +331,7 @@ func TestRolloutsThatCannotBeAreRefused(t *testing.T) {
 	}{
 		"no hosts":             {func(r *rollout.Rollout) { r.Hosts = nil }, "refused: there are no hosts"},
 		"no way back":          {func(r *rollout.Rollout) { r.Switch.Undo = nil }, "refused: phase switch: there is no way back"},
-		"undo of a barrier":    {func(r *rollout.Rollout) { r.Prepare[1].Undo = r.Switch.Undo }, "refused: phase ship: only the switch is undone"},
+		"undo of a barrier":    {func(r *rollout.Rollout) { r.Prepare[1].Undo = r.Switch.Undo }, "refused: phase ship: only the switch is verified and undone"},
 		"bad order":            {func(r *rollout.Rollout) { r.Order.Canary = -1 }, "refused: canary -1: it is a number of hosts, 0 or more"},
 		"bad limits":           {func(r *rollout.Rollout) { r.Limits.OnFailure = "pray" }, `refused: on-failure "pray" is unknown: it is rollback, stop or continue`},
 		"batches and parallel": {func(r *rollout.Rollout) { r.Order = plan.Order{Mode: plan.Parallel, Batch: plan.Sizes{plan.Count(2)}} }, "refused: batch 2 needs order rolling: parallel switches all hosts at once"},

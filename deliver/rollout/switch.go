@@ -23,6 +23,9 @@ func (c *conductor) switchFleet(soft, hard context.Context) error {
 	}
 	err := c.switchBatches(soft, hard, ready, c.Order, c.Switch.Name)
 	if err == nil {
+		err = c.verify(soft, hard, with(c.early, HostOK))
+	}
+	if err == nil {
 		err = c.once(hard, c.Switch.Name, c.Switch.After)
 	}
 	if err != nil && c.Limits.RollsBack() && c.notWanted(soft) {
@@ -48,6 +51,8 @@ func (c *conductor) switchBatches(soft, hard context.Context, ready []*member, o
 	batches := plan.Batches(hosts(ready), order)
 	for i, hosts := range batches {
 		if i > 0 {
+			c.early = append(c.early, ready[:len(batches[i-1])]...)
+			ready = ready[len(batches[i-1]):]
 			c.pause(soft, order.Pause, name)
 		}
 		if err := c.stopped(soft); err != nil {
@@ -58,7 +63,6 @@ func (c *conductor) switchBatches(soft, hard context.Context, ready []*member, o
 			stage = fmt.Sprintf("%s %d/%d", name, i+1, len(batches))
 		}
 		c.switchBatch(soft, hard, ready[:len(hosts)], stage)
-		ready = ready[len(hosts):]
 	}
 	return c.stopped(soft)
 }
@@ -93,19 +97,41 @@ func (c *conductor) switchHost(soft, hard context.Context, m *member, stage stri
 	case err == nil:
 		m.result = HostOK
 		c.tell(Event{Kind: HostDone, Stage: stage, Host: m.name, Took: m.took.Seconds()})
-		return
 	case errors.Is(err, errHalted):
 		m.step = ""
 		m.fail(HostFailed, stage, c.stopped(soft))
-	case c.isGone(soft, m, err):
-		m.fail(HostFailed, stage, err)
+		c.setBack(hard, m)
+	default:
+		c.failed(soft, hard, m, stage, err)
+	}
+}
+
+// failed is the end of a host for which a step of Switch failed.
+func (c *conductor) failed(soft, hard context.Context, m *member, stage string, err error) {
+	m.fail(HostFailed, stage, err)
+	if c.isGone(soft, m, err) {
 		c.lose(m)
 		return
-	default:
-		m.fail(HostFailed, stage, err)
-		c.tally.addFailed()
 	}
+	c.tally.addFailed()
 	c.setBack(hard, m)
+}
+
+// verify proves once more that the hosts are well on which the release has run
+// for the length of the batches after theirs.
+func (c *conductor) verify(soft, hard context.Context, early []*member) error {
+	if len(c.Switch.Verify) == 0 || len(early) == 0 {
+		return nil
+	}
+	c.tell(Event{Kind: StageStarted, Stage: StageVerify, Hosts: names(early)})
+	each(c.Parallel, early, func(m *member) {
+		if err := c.pass(hard, m, StageVerify, c.Switch.Verify, func() bool { return false }); err != nil {
+			c.failed(soft, hard, m, StageVerify, err)
+			return
+		}
+		c.tell(Event{Kind: HostDone, Stage: StageVerify, Host: m.name, Took: m.took.Seconds()})
+	})
+	return c.stopped(soft)
 }
 
 // setBack undoes a host that failed or was halted, if that is wanted, and

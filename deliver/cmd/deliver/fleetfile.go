@@ -49,7 +49,7 @@ func (e *environment) keep(s config.Settings, what string, lines []string) error
 	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
 		return err
 	}
-	return renameio.WriteFile(file, []byte(strings.Join(lines, "\n")+"\n"), 0o644)
+	return renameio.WriteFile(file, []byte(strings.Join(lines, "\n")+"\n"), 0o644, renameio.WithTempDir(filepath.Dir(file)))
 }
 
 func (e *environment) stateFile(s config.Settings, what string) string {
