@@ -27,6 +27,7 @@ type Project struct {
 	Timeout    time.Duration     `yaml:"timeout"`     // a build that runs longer is stopped; 0: none is
 	Hold       Gate              `yaml:"hold"`        // which releases wait for people
 	Checklist  string            `yaml:"checklist"`   // of held releases; empty: .deliver/release.md of the repository
+	Site       string            `yaml:"site"`        // address where its users find it, for links
 	Secret     SecretSource      `yaml:",inline"`     // of its own webhook; empty: github's in the file
 }
 
@@ -125,6 +126,7 @@ func (p *Project) Validate() error {
 		check("job", projectName.MatchString(p.Job), "%q must be letters, digits, '.', '_' and '-' (no folders)", p.Job),
 		check("branch", refName.MatchString(p.Branch), "%q is no branch name", p.Branch),
 		check("tags", validGlob(p.Tags), "%q is no glob: write for example v*", p.Tags),
+		check("site", p.Site == "" || webAddress(p.Site), "%q is no http(s) address", p.Site),
 		check("queue", p.Queue == QueueNewest || p.Queue == QueueEach, "%q must be newest or each", p.Queue),
 		p.validateEnv(),
 		p.validateJob(),
@@ -189,6 +191,11 @@ func plainURL(address string) bool {
 	}
 	_, password := u.User.Password()
 	return !password
+}
+
+func webAddress(address string) bool {
+	u, err := url.Parse(address)
+	return err == nil && u.Host != "" && (u.Scheme == "http" || u.Scheme == "https")
 }
 
 func validGlob(glob string) bool {

@@ -24,6 +24,7 @@ type Config struct {
 	Search    time.Duration   `yaml:"search"`    // how often repositories are searched for pushes that GitHub did not tell of; default: 5m
 	Tokens    []Token         `yaml:"tokens"`    // who may act by the API
 	SignIn    SignIn          `yaml:"sign_in"`   // how people sign in to the page
+	Notify    Notify          `yaml:"notify"`    // who is told of what happens
 	Projects  []build.Project `yaml:"projects"`
 }
 
@@ -112,6 +113,7 @@ func (c *Config) defaults() {
 		&c.Data, &c.Templates, &c.GitHub.Secret.SecretFile, &c.GitHub.Secret.PreviousSecretFile, &c.GitHub.TokenFile,
 		&c.Jenkins.TokenFile, &c.Jenkins.CAFile, &c.SignIn.GitHub.ClientSecretFile,
 	}
+	paths = append(paths, c.Notify.defaults()...)
 	for i := range c.Tokens {
 		paths = append(paths, &c.Tokens[i].TokenFile)
 	}

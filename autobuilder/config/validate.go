@@ -43,6 +43,7 @@ func (c *Config) validate(file string, where lines) error {
 	}
 	check.tokens(c.Tokens)
 	check.signIn(c.SignIn)
+	check.notify(c)
 	check.projects(c.Projects)
 	return errors.Join(check.problems...)
 }

@@ -53,7 +53,7 @@ CREATE TABLE builds (
 ) STRICT;
 CREATE INDEX builds_open ON builds (project, seq) WHERE state IN ('queued', 'triggered', 'running');
 CREATE INDEX builds_project ON builds (project, seq);
-`, people, lookups, pages}
+`, people, lookups, pages, telling}
 }
 
 // pages adds what the page shows of a rollout, and lets it look for a push and

@@ -19,6 +19,7 @@ import (
 	"autobuilder/jenkins"
 	"autobuilder/jobs"
 	"autobuilder/ledger"
+	"autobuilder/notify"
 	"autobuilder/signin"
 	"autobuilder/webhook"
 )
@@ -31,6 +32,9 @@ type setup struct {
 	wanted []jobs.Config // none: the jobs are left as they are
 	sent   dispatch.Sent // nil: GitHub is not asked
 	desk   *signin.Desk
+
+	sinks   map[string]notify.Sink // who is told of what happens
+	secrets []string               // values that nobody is told
 }
 
 func prepare(cfg *config.Config) (*setup, error) {
@@ -52,10 +56,23 @@ func prepare(cfg *config.Config) (*setup, error) {
 	if s.desk, err = newDesk(cfg, tokens); err != nil {
 		return nil, err
 	}
+	if err := s.prepareTelling(tokens); err != nil {
+		return nil, usageError{err}
+	}
 	if cfg.SyncJobs() {
 		s.wanted, err = renderAll(cfg)
 	}
 	return s, err
+}
+
+func (s *setup) prepareTelling(tokens []build.Token) error {
+	sinks, theirs, err := readNotifiers(s.cfg)
+	if err != nil {
+		return err
+	}
+	ours, err := ownSecrets(s.cfg)
+	s.sinks, s.secrets = sinks, secretsOf(s, tokens, append(theirs, ours...))
+	return err
 }
 
 // webhookPath is where GitHub sends to.
@@ -123,12 +140,16 @@ func (c *conductor) runOne(ctx context.Context) error {
 	var parts sync.WaitGroup
 	defer parts.Wait()
 	defer stop()
-	failed := make(chan error, 1)
-	parts.Go(func() {
-		if err := c.dispatch(ctx, &parts); err != nil {
-			failed <- err
-		}
-	})
+	failed := make(chan error, 2)
+	run := func(part func(context.Context) error) {
+		parts.Go(func() {
+			if err := part(ctx); err != nil {
+				failed <- err
+			}
+		})
+	}
+	run(func(ctx context.Context) error { return c.dispatch(ctx, &parts) })
+	run(c.notify)
 	for {
 		select {
 		case <-ctx.Done():

@@ -1,0 +1,86 @@
+package main
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"autobuilder/build"
+)
+
+// listener is a program of the team's that is told of everything.
+type listener struct {
+	mu     sync.Mutex
+	bodies []map[string]any
+	wrong  int // signatures
+}
+
+func (l *listener) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	body, _ := io.ReadAll(r.Body)
+	mac := hmac.New(sha256.New, []byte(secret))
+	mac.Write(body)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if r.Header.Get("X-Autobuilder-Signature-256") != "sha256="+hex.EncodeToString(mac.Sum(nil)) {
+		l.wrong++
+	}
+	var fields map[string]any
+	_ = json.Unmarshal(body, &fields)
+	l.bodies = append(l.bodies, fields)
+	w.WriteHeader(http.StatusNoContent)
+}
+
+// last is the newest body, and how many there are.
+func (l *listener) last() (body map[string]any, n int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.bodies) == 0 {
+		return nil, 0
+	}
+	return l.bodies[len(l.bodies)-1], len(l.bodies)
+}
+
+func TestATeamsProgramIsToldOfABuild(t *testing.T) {
+	t.Parallel()
+	l := &listener{}
+	place := httptest.NewServer(l)
+	t.Cleanup(place.Close)
+	s := newStage(t, "listen: 127.0.0.1:0\njenkins: {listen: 127.0.0.1:0}\n"+
+		"notify: {webhooks: [{name: ops, url: '"+place.URL+"', secret_env: SECRET}]}")
+	v := s.serve()
+	s.commit("one")
+	require.Equal(t, http.StatusAccepted, v.tell("d1", "refs/heads/master"))
+	s.reaches(0, build.Succeeded)
+	s.write("shop.stop", "")
+	s.commit("print " + secret)
+	require.Equal(t, http.StatusAccepted, v.tell("d2", "refs/heads/master"))
+	s.reaches(1, build.Failed)
+
+	var got map[string]any
+	require.Eventually(t, func() bool {
+		got, _ = l.last()
+		return got["event"] == "failed"
+	}, patient, 20*time.Millisecond)
+	assert.Zero(t, l.wrong)
+	assert.Contains(t, got["text"], "failed")
+	assert.Contains(t, got["tail"], "Finished: FAILURE")
+	changes := got["changes"].([]any)
+	require.Len(t, changes, 1, "since what is live")
+	assert.Equal(t, "print [secret]", changes[0].(map[string]any)["subject"])
+
+	require.Equal(t, 0, v.stop())
+	_, told := l.last()
+	s.serve()
+	_, again := l.last()
+	assert.Equal(t, told, again, "what was told is not told again")
+}

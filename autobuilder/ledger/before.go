@@ -1,0 +1,50 @@
+package ledger
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"autobuilder/build"
+)
+
+// Before is what ran in an environment of the project before the time, other
+// than the commit: what deliver promoted last, or the last build that succeeded
+// where it told of nothing.
+func (l *Ledger) Before(ctx context.Context, project, environment, commit string, at time.Time) (build.Live, error) {
+	live := build.Live{Project: project, Environment: environment}
+	told, err := l.rollouts(ctx, `WHERE project = ? AND environment = ? AND result IN ('ok', 'partial')
+		AND "commit" <> ? AND ended < ? AND build NOT IN (SELECT build FROM watches WHERE state = 'withdrawn')
+		ORDER BY ended DESC LIMIT 1`, project, environment, commit, timeText(at))
+	if err != nil {
+		return live, err
+	}
+	if len(told) == 1 {
+		r := told[0]
+		live.Release, live.Version, live.Commit, live.Since, live.By = r.Release, r.Version, r.Commit, r.Ended, r.By
+	}
+	untold, err := l.build(ctx, "last build of "+project, `WHERE project = ? AND state = 'succeeded' AND command = '' AND "commit" <> ?
+		AND ended > ? AND ended < ? AND NOT EXISTS (SELECT 1 FROM rollouts WHERE rollouts.build = builds.id)
+		AND id NOT IN (SELECT build FROM watches WHERE state = 'withdrawn') ORDER BY ended DESC, seq DESC LIMIT 1`,
+		project, commit, timeText(live.Since), timeText(at))
+	if errors.Is(err, build.ErrUnknown) {
+		return live, nil
+	}
+	if err != nil {
+		return live, err
+	}
+	return l.assume(ctx, live, untold)
+}
+
+// RolloutOf is the run of deliver with that name.
+func (l *Ledger) RolloutOf(ctx context.Context, run string) (build.Rollout, error) {
+	found, err := l.rollouts(ctx, `WHERE run = ?`, run)
+	if err == nil && len(found) == 0 {
+		err = fmt.Errorf("rollout %s: %w", run, build.ErrUnknown)
+	}
+	if err != nil {
+		return build.Rollout{}, err
+	}
+	return found[0], nil
+}

@@ -1,0 +1,63 @@
+package notify
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// post sends JSON, and says in the words of Sink what became of it.
+func post(ctx context.Context, url string, body []byte, header http.Header) error {
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(body))
+	if err != nil {
+		return err
+	}
+	request.Header = header
+	request.Header.Set("Content-Type", "application/json")
+	request.Header.Set("User-Agent", "autobuilder")
+	response, err := client().Do(request)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close() //nolint:errcheck // read to its end, or not wanted
+	text, _ := io.ReadAll(io.LimitReader(response.Body, mostAnswer))
+	return judge(response, strings.TrimSpace(string(text)))
+}
+
+// mostAnswer is how much of an answer is looked at.
+const mostAnswer = 1 << 10
+
+// client follows no redirect: a POST would become a GET, and be lost.
+func client() *http.Client {
+	return &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+}
+
+func judge(response *http.Response, text string) error {
+	code := response.StatusCode
+	if code >= 200 && code < 300 {
+		return nil
+	}
+	err := fmt.Errorf("%s %s: %s", response.Status, response.Request.URL.Host, text)
+	switch {
+	case code == http.StatusTooManyRequests:
+		return &Later{After: retryAfter(response.Header), Err: err}
+	case code == http.StatusRequestTimeout || code >= 500:
+		return err
+	}
+	return fmt.Errorf("%w: %w", ErrRefused, err)
+}
+
+// retryAfter is how long a place wants to be left alone; a minute if it does not
+// say, and never longer than an hour.
+func retryAfter(header http.Header) time.Duration {
+	seconds, err := strconv.Atoi(header.Get("Retry-After"))
+	if err != nil || seconds < 1 {
+		return time.Minute
+	}
+	return min(time.Duration(seconds)*time.Second, time.Hour)
+}
