@@ -61,7 +61,8 @@ type Settings struct {
 	KeepReleases  int
 	Store         string // s3://bucket/prefix
 	StoreEndpoint string
-	StoreKeep     int // releases; 0: all
+	StoreKeep     int    // releases; 0: all
+	Via           string // auto, ssh, store
 
 	SSHTimeout time.Duration
 	SSHConfig  string

@@ -155,6 +155,8 @@ func keeping() []Variable {
 		row("KEEP_RELEASES", "keep-releases", "5", "good releases kept on a server", number(1, func(s *Settings) *int { return &s.KeepReleases })),
 		row("STORE", "store", "", "s3://bucket/prefix for the archives", text(func(s *Settings) *string { return &s.Store })),
 		row("STORE_ENDPOINT", "store-endpoint", "", "address of an S3-compatible store that is not AWS", text(func(s *Settings) *string { return &s.StoreEndpoint })),
+		row("VIA", "via", "auto", "how servers get a release: ssh; store: each gets it from STORE itself; auto: from STORE where that spares much", text(func(s *Settings) *string { return &s.Via })).
+			choices("auto", "ssh", "store"),
 		row("STORE_KEEP", "store-keep", "0", "releases kept in the store, besides the newest good one; 0 keeps all", number(0, func(s *Settings) *int { return &s.StoreKeep })),
 		row("LOG_FILE", "log-file", "", "append what happens to this file", text(func(s *Settings) *string { return &s.LogFile })),
 	}

@@ -26,6 +26,7 @@ type base struct {
 	packed   sync.Once
 	parcel   *parcel
 	err      error
+	stored   deposit
 }
 
 // parcels are the bases that servers were found to have.
@@ -53,6 +54,7 @@ func (p *parcels) close() error {
 	defer p.mu.Unlock()
 	var errs []error
 	for _, b := range p.bases {
+		b.withdraw()
 		if b.parcel != nil {
 			errs = append(errs, b.parcel.close())
 		}

@@ -35,6 +35,7 @@ type Build struct {
 	sparse   *os.File                  // contents that the tar does not have in one piece; nil: there are none
 	expanded map[manifest.Digest]int64 // where these are there
 	parcels  parcels
+	depot    *Depot // nil: there is none
 }
 
 // Make reads a source to its end and makes a Build of it; what is known of

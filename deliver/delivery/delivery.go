@@ -41,6 +41,9 @@ type Delivery struct {
 	Package func(context.Context) (*Build, error)
 	// Cache is what this side knows of what it delivered before; it may be nil.
 	Cache *cache.Cache
+	// Depot is where servers may get the release themselves; nil: all of it goes
+	// over their connections.
+	Depot *Depot
 	// Open connects to a server.
 	Open func(context.Context, inventory.Host) (host.Server, error)
 

@@ -40,6 +40,7 @@ type visit struct {
 	settled  bool       // the release is current and healthy already
 	bare     bool       // there is no service to restart
 	shipped  bool       // it has the release
+	direct   bool       // the store was of no use to it
 	drained  bool
 	switched bool
 	failure  error // of a step of the switch
@@ -82,6 +83,9 @@ func (f *fleet) close() {
 		_ = v.server.Close() // all that it did was answered for
 	}
 	if f.pack != nil {
+		if f.aborted() {
+			f.pack.depot = nil // what lies in the store is removed by a later delivery
+		}
 		_ = f.pack.Close()
 	}
 }

@@ -17,6 +17,7 @@ import (
 // once, into a file, while they read it.
 type parcel struct {
 	file   *os.File
+	frames []delta.Placed
 	work   sync.WaitGroup
 	mu     sync.Mutex
 	grown  *sync.Cond
@@ -37,11 +38,12 @@ func newParcel(file *os.File) *parcel {
 // fill begins to write the stream.
 func (p *parcel) fill(d delta.Delta, packing *cache.Packing) {
 	p.work.Go(func() {
-		var placed func(delta.Placed)
-		if packing != nil {
-			placed = packing.Placed
-		}
-		err := delta.Write(p, d, placed)
+		err := delta.Write(p, d, func(f delta.Placed) {
+			p.frames = append(p.frames, f)
+			if packing != nil {
+				packing.Placed(f)
+			}
+		})
 		switch {
 		case packing == nil:
 		case err == nil:

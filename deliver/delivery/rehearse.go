@@ -19,7 +19,7 @@ import (
 func (d *Delivery) Rehearse(ctx context.Context, brings func(hook string) bool) (plan.Forecast, rollout.Outcome) {
 	r := &rehearsal{seen: map[string]*plan.Host{}, brings: brings}
 	dry := *d
-	dry.Relist, dry.Begin, dry.Ended = nil, nil, nil
+	dry.Relist, dry.Begin, dry.Ended, dry.Depot = nil, nil, nil, nil
 	dry.Confirm, dry.Listen = r.found, r.listen
 	dry.Lease.Wait, dry.Order.Pause = 0, 0
 	dry.Hooks.Call = r.hook

@@ -62,12 +62,14 @@ func (f *fleet) send(ctx context.Context, v *visit, b *Build, tell *rollout.Tell
 	rec.Tree = b.Record.Tree
 	for try := 1; ; try++ {
 		from, base := b.choose(ctx, v.server, v.state, refused)
-		receipt, err := v.server.Update(ctx, rec, from, base.parts(ctx), func(n int64) { tell.Progress(n, base.total()) })
+		receipt, err := f.carry(ctx, v, passage{rec, from, base}, tell)
 		var known *host.Error
 		if !errors.As(err, &known) || try == tries {
 			return receipt, err
 		}
 		switch {
+		case known.Kind == host.KindStore:
+			v.say(tell, "%s; sending it directly", known.Message)
 		case known.Kind == host.KindLacking:
 			v.say(tell, "%s", known.Message)
 		case from.ID != "" && (known.Kind == host.KindBase || known.Kind == host.KindMissing || known.Kind == host.KindDigest):
@@ -97,7 +99,7 @@ func (f *fleet) open(ctx context.Context) (*Build, error) {
 			return
 		}
 		if f.pack, f.packErr = f.Package(ctx); f.packErr == nil {
-			f.pack.Cache = f.Cache
+			f.pack.Cache, f.pack.depot = f.Cache, f.Depot
 		}
 	})
 	if f.packErr != nil {

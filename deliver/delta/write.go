@@ -26,10 +26,18 @@ type Delta struct {
 // Placed tells where in a stream a frame is, so that a content can be read
 // from it later.
 type Placed struct {
-	Offset  int64 // of the frame's compressed bytes
+	Start   int64 // of the frame
+	Offset  int64 // of its compressed bytes
 	Size    int
 	Raw     int
 	Entries []int
+}
+
+// Ends are what stands before and after the frames of a stream without a
+// difference: with some frames of another one between them they are a stream of
+// the contents in these. A content that goes on in the next frame needs both.
+func Ends() (before, after []byte) {
+	return []byte{0, 0}, []byte{0}
 }
 
 // Write writes the stream. It holds a few frames in memory, however large the
@@ -208,11 +216,12 @@ func (p *packer) writeFrame(f *frame, packed []byte) error {
 		head = binary.AppendUvarint(head, uint64(n-last))
 		last = n
 	}
+	start := p.at
 	if err := p.write(head); err != nil {
 		return err
 	}
 	if p.placed != nil {
-		p.placed(Placed{Offset: p.at, Size: len(packed), Raw: len(f.raw), Entries: f.entries})
+		p.placed(Placed{Start: start, Offset: p.at, Size: len(packed), Raw: len(f.raw), Entries: f.entries})
 	}
 	return p.write(packed)
 }

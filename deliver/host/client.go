@@ -1,6 +1,7 @@
 package host
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -38,6 +39,19 @@ func (c *Client) Receive(ctx context.Context, rec release.Record, r io.Reader, p
 // Update sends what the far side says that it lacks.
 func (c *Client) Update(ctx context.Context, rec release.Record, base Base, parts Parts, progress func(int64)) (Receipt, error) {
 	return ask[Receipt](ctx, c, opUpdate, updateArgs{Record: rec, Base: base}, build{parts, progress})
+}
+
+// Pull sends where the far side gets what it says that it lacks.
+func (c *Client) Pull(ctx context.Context, rec release.Record, base Base, orders Orders, progress func(int64)) (Receipt, error) {
+	parts := func(lacks []Range) (io.Reader, error) {
+		order, err := orders(lacks)
+		if err != nil {
+			return nil, err
+		}
+		text, err := json.Marshal(order)
+		return bytes.NewReader(text), err
+	}
+	return ask[Receipt](ctx, c, opPull, updateArgs{Record: rec, Base: base}, build{parts, progress})
 }
 
 // Manifest is the manifest of release id.

@@ -45,6 +45,11 @@ func (d *Dry) Update(context.Context, release.Record, Base, Parts, func(int64)) 
 	return Receipt{}, nil
 }
 
+// Pull gets nothing.
+func (d *Dry) Pull(context.Context, release.Record, Base, Orders, func(int64)) (Receipt, error) {
+	return Receipt{}, nil
+}
+
 // Manifest looks.
 func (d *Dry) Manifest(ctx context.Context, id string) ([]byte, error) {
 	return d.server.Manifest(ctx, id)

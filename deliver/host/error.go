@@ -17,6 +17,7 @@ const (
 	KindMissing     Kind = "missing"       // no such release here
 	KindBase        Kind = "base"          // a release from which another one cannot be made
 	KindLacking     Kind = "lacking"       // contents are missing; the same call again asks for them
+	KindStore       Kind = "store"         // the store does not give what a server was to get there
 	KindService     Kind = "service"       // the service manager refused or failed
 	KindNotRunning  Kind = "not-running"   // the service ended
 	KindCrashLoop   Kind = "crash-loop"    // the service ended and its manager started it again

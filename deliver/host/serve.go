@@ -136,6 +136,15 @@ func (s *server) parts(lacks []Range) (io.Reader, error) {
 	return s.build, err
 }
 
+// orders asks for where to get the body.
+func (s *server) orders(lacks []Range) (Order, error) {
+	body, err := s.parts(lacks)
+	if err != nil {
+		return Order{}, err
+	}
+	return readOrder(body)
+}
+
 // operation does one op; args are those of the request.
 type operation func(ctx context.Context, s *server, l *Local, args json.RawMessage) (any, error)
 
@@ -149,6 +158,9 @@ func operations() map[string]operation {
 		}),
 		opUpdate: with(func(ctx context.Context, s *server, l *Local, a updateArgs) (any, error) {
 			return l.Update(ctx, a.Record, a.Base, s.parts, s.progress)
+		}),
+		opPull: with(func(ctx context.Context, s *server, l *Local, a updateArgs) (any, error) {
+			return l.Pull(ctx, a.Record, a.Base, s.orders, s.progress)
 		}),
 		opManifest: with(func(ctx context.Context, _ *server, l *Local, a manifestArgs) (any, error) {
 			return l.Manifest(ctx, a.ID)

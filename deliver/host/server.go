@@ -43,6 +43,10 @@ type Server interface {
 	// asks for these alone. After any other failure, too, it asks only
 	// for what has not come.
 	Update(ctx context.Context, rec release.Record, base Base, parts Parts, progress func(int64)) (Receipt, error)
+	// Pull is Update for a server that gets the stream itself, from where orders
+	// says; orders is asked once. Where that place can't be reached, or does not give
+	// what it should, the error is of KindStore: Update then asks only for what has not come.
+	Pull(ctx context.Context, rec release.Record, base Base, orders Orders, progress func(int64)) (Receipt, error)
 	// Manifest is the manifest of release id, as package manifest encodes it.
 	Manifest(ctx context.Context, id string) ([]byte, error)
 	// Switch points `current` to the release id and reports what it

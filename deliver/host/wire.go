@@ -17,6 +17,7 @@ const (
 	opLook     = "look"
 	opReceive  = "receive"
 	opUpdate   = "update"
+	opPull     = "pull"
 	opManifest = "manifest"
 	opSwitch   = "switch"
 	opRestart  = "restart"
@@ -31,7 +32,7 @@ const (
 )
 
 // Request is the one line that a session starts with. After the line of
-// "receive" or "update" comes the body, when the far side has asked for it with
+// "receive", "update" or "pull" comes the body, when the far side has asked for it with
 // its first progress line, until end of input.
 type Request struct {
 	V  int    `json:"v"`

@@ -15,9 +15,11 @@ import (
 	"golang.org/x/sys/unix"
 
 	"deliver/sshdtest"
+	"deliver/store/storetest"
 )
 
-// repository is the number of the server that has the git repository.
+// repository is the number of the server that has the git repository and the
+// store.
 const repository = 100
 
 // lab is servers in namespaces, builds for them, and what measures.
@@ -43,6 +45,7 @@ func newLab(t *testing.T) *lab {
 	} {
 		sshdtest.Need(t, program, pkg)
 	}
+	storetest.Need(t)
 	home, err := filepath.Abs("../../lab/bench")
 	require.NoError(t, err)
 	cache := filepath.Join(home, "..", "..", ".cache", "bench")
@@ -73,6 +76,7 @@ func (l *lab) up(servers int) {
 	l.t.Helper()
 	l.script(l.servers.command(filepath.Join(l.home, "fleet"), "up", strconv.Itoa(servers)))
 	l.script(l.servers.command(filepath.Join(l.home, "fleet"), "add", strconv.Itoa(repository)))
+	l.script(exec.Command(filepath.Join(l.home, "fleet"), "store", strconv.Itoa(repository)))
 }
 
 func (l *lab) down() { l.script(exec.Command(filepath.Join(l.home, "fleet"), "down")) }

@@ -25,7 +25,7 @@ import (
 //	PEERS_RESULTS  a file that results are added to, and that the table is made of
 func TestPeers(t *testing.T) {
 	l := newLab(t)
-	names, counts, runs := setting("PEERS", "deliver rsync by-hand"), numbers(t, setting("PEERS_SERVERS", "2")), numbers(t, setting("PEERS_RUNS", "1"))[0]
+	names, counts, runs := setting("PEERS", "deliver deliver-store rsync"), numbers(t, setting("PEERS_SERVERS", "2")), numbers(t, setting("PEERS_RUNS", "1"))[0]
 	patience := l.artefact(os.Getenv("PEERS_BUILDS") == "real")
 	kept := openResults(t)
 	for _, servers := range counts {

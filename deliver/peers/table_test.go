@@ -37,7 +37,7 @@ type row struct {
 	runs           int
 	wall, control  time.Duration
 	servers, other time.Duration
-	wire           int64
+	wire, sent     int64
 	memory         int64
 }
 
@@ -78,13 +78,13 @@ func table(peers map[string][]result) string {
 	}
 	slices.SortFunc(rows, func(a, b row) int { return cmp.Compare(a.wall, b.wall) })
 	var out strings.Builder
-	out.WriteString("| | runs | s | × deliver | bytes for each server | × deliver | control CPU s | servers' CPU s, all | control MB | other CPU s |\n")
-	out.WriteString("|---|---|---|---|---|---|---|---|---|---|\n")
+	out.WriteString("| | runs | s | × deliver | bytes for each server | × deliver | MB that left this side | control CPU s | servers' CPU s, all | control MB | other CPU s |\n")
+	out.WriteString("|---|---|---|---|---|---|---|---|---|---|---|\n")
 	for _, r := range rows {
-		fmt.Fprintf(&out, "| %s | %d | %.2f | %s | %s | %s | %.2f | %.2f | %d | %.1f |\n",
+		fmt.Fprintf(&out, "| %s | %d | %.2f | %s | %s | %s | %.1f | %.2f | %.2f | %d | %.1f |\n",
 			bold(r.peer), r.runs, r.wall.Seconds(), ratio(float64(r.wall), float64(own.wall)),
 			thousands(r.wire), ratio(float64(r.wire), float64(own.wire)),
-			r.control.Seconds(), r.servers.Seconds(), r.memory/1_000_000, r.other.Seconds())
+			float64(r.sent)/1e6, r.control.Seconds(), r.servers.Seconds(), r.memory/1_000_000, r.other.Seconds())
 	}
 	return out.String()
 }
@@ -106,6 +106,7 @@ func median(peer string, runs []result) row {
 		servers: time.Duration(of(func(r result) int64 { return int64(r.ServersCPU) })),
 		other:   time.Duration(of(func(r result) int64 { return int64(r.OtherCPU) })),
 		wire:    of(func(r result) int64 { return r.Sent + r.Received + r.Fetched }) / servers,
+		sent:    of(func(r result) int64 { return r.Sent }),
 		memory:  of(func(r result) int64 { return r.Memory }),
 	}
 }

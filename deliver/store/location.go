@@ -41,11 +41,12 @@ func (l Location) String() string { return "s3://" + l.Bucket + "/" + l.Prefix }
 // Job is the last segment of the prefix.
 func (l Location) Job() string { return path.Base(l.Prefix) }
 
-func (l Location) newest() string           { return l.Prefix + "/" + l.Job() + ".tar" }
-func (l Location) latest() string           { return l.Prefix + "/latest.json" }
-func (l Location) releases() string         { return l.Prefix + "/releases/" }
-func (l Location) archive(id string) string { return l.releases() + id + ".tar" }
-func (l Location) record(id string) string  { return l.releases() + id + ".json" }
+func (l Location) newest() string            { return l.Prefix + "/" + l.Job() + ".tar" }
+func (l Location) latest() string            { return l.Prefix + "/latest.json" }
+func (l Location) releases() string          { return l.Prefix + "/releases/" }
+func (l Location) archive(id string) string  { return l.releases() + id + ".tar" }
+func (l Location) parcel(name string) string { return l.Prefix + "/parcels/" + name }
+func (l Location) record(id string) string   { return l.releases() + id + ".json" }
 
 func invalid(raw, why string) error {
 	return &Error{

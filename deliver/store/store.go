@@ -25,6 +25,7 @@ type Options struct {
 //	PREFIX/releases/ID.tar    each release, uncompressed
 //	PREFIX/releases/ID.json   its record, which claims the id for one build
 //	PREFIX/latest.json        the newest good release
+//	PREFIX/parcels/NAME       what servers get of a release while a delivery lasts
 type Store struct {
 	loc      Location
 	s3       *minio.Core

@@ -79,7 +79,8 @@ func (e *environment) sketch(ctx context.Context, c *config.Config, action strin
 	if err != nil {
 		return nil, err
 	}
-	return &course{environment: e, config: c, delivery: d, store: st}, nil
+	d.Depot, err = depot(c.Settings, st)
+	return &course{environment: e, config: c, delivery: d, store: st}, err
 }
 
 // run takes the release to the fleet, and makes it what new servers install

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -18,6 +19,17 @@ func (e *environment) store(ctx context.Context, s config.Settings) (*store.Stor
 	}
 	st, err := store.Open(ctx, s.Store, store.Options{Endpoint: s.StoreEndpoint, Getenv: e.env})
 	return st, withCode(exitUsage, err)
+}
+
+// depot is the store as servers get releases from it themselves.
+func depot(s config.Settings, st *store.Store) (*delivery.Depot, error) {
+	switch {
+	case s.Via == "store" && st == nil:
+		return nil, withCode(exitUsage, errors.New("VIA is store, and there is none; set STORE"))
+	case s.Via == "ssh" || st == nil:
+		return nil, nil
+	}
+	return &delivery.Depot{Store: st, Always: s.Via == "store"}, nil
 }
 
 // publish puts a build into the store.

@@ -76,6 +76,9 @@ func (s *Server) S3cfg() string {
 		"use_https = False\nsignature_v2 = False\nbucket_location = us-east-1\n", Key, Secret, s.Address, s.Address)
 }
 
+// Need is find for those who only want to know that Start would find it.
+func Need(t testing.TB) { find(t) }
+
 // find looks for versitygw in PATH and in .cache/bin of the checkout.
 func find(t testing.TB) string {
 	t.Helper()
