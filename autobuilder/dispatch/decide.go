@@ -24,9 +24,12 @@ func (d *Dispatcher) decider(repo string) func(context.Context) time.Duration {
 			d.Log.Error("deliveries not read", "repo", repo, "error", err)
 			return retry.NextBackOff()
 		}
-		seen := d.look()
+		p := pass{Dispatcher: d, seen: d.look()}
 		for _, delivery := range pending {
-			wait, err := d.decideOne(ctx, delivery, seen)
+			wait, err := p.decide(ctx, delivery)
+			if err != nil || wait > 0 {
+				err = errors.Join(err, p.flush(ctx))
+			}
 			if err != nil {
 				return d.later(ctx, delivery, err, retry.NextBackOff())
 			}
@@ -34,6 +37,9 @@ func (d *Dispatcher) decider(repo string) func(context.Context) time.Duration {
 			if wait > 0 {
 				return wait
 			}
+		}
+		if err := p.flush(ctx); err != nil {
+			return d.later(ctx, pending[len(pending)-1], err, retry.NextBackOff())
 		}
 		return idle
 	}
@@ -88,30 +94,56 @@ func (d *Dispatcher) strangers(known map[string]bool) func(context.Context) time
 
 func (d *Dispatcher) decideAll(ctx context.Context, repo string) error {
 	pending, err := d.Ledger.Pending(ctx, repo)
-	seen := d.look()
+	p := pass{Dispatcher: d, seen: d.look()}
 	for _, delivery := range pending {
-		_, decideErr := d.decideOne(ctx, delivery, seen)
+		_, decideErr := p.decide(ctx, delivery)
 		err = errors.Join(err, decideErr)
 	}
-	return err
+	return errors.Join(err, p.flush(ctx))
 }
 
-// decideOne says what becomes of a delivery. An error means that it could not
-// be said now, and a wait that it is too early; nothing was written then.
-func (d *Dispatcher) decideOne(ctx context.Context, delivery build.Delivery, seen *view) (wait time.Duration, err error) {
-	decision, err := d.consider(ctx, delivery, seen)
+// pass is one walk through what is pending in a repository. What only says of
+// deliveries that they lead to nothing new is written several at a time.
+type pass struct {
+	*Dispatcher
+	seen   *view
+	gather []ledger.Decision
+}
+
+// mostGathered bounds what a crash lets be decided once more.
+const mostGathered = 100
+
+// decide says what becomes of a delivery. An error means that it could not be
+// said now, and a wait that it is too early; nothing was written then.
+func (p *pass) decide(ctx context.Context, delivery build.Delivery) (wait time.Duration, err error) {
+	decision, err := p.consider(ctx, delivery, p.seen)
 	if err != nil {
 		return 0, err
 	}
-	if wait := d.settling(delivery, decision); wait > 0 {
+	if wait := p.settling(delivery, decision); wait > 0 {
 		return wait, nil
 	}
-	if err := d.Ledger.Decide(ctx, decision); err != nil {
-		return 0, err
+	p.gather = append(p.gather, decision)
+	if decision.Plain() && len(p.gather) < mostGathered {
+		return 0, nil
 	}
-	d.Log.Info("delivery decided", "delivery", delivery.ID, "verdict", decision.Verdict, "why", decision.Why, "build", decision.Build)
-	wake(d.build)
-	return 0, nil
+	return 0, p.flush(ctx)
+}
+
+func (p *pass) flush(ctx context.Context) error {
+	if len(p.gather) == 0 {
+		return nil
+	}
+	decisions := p.gather
+	p.gather = nil
+	if err := p.Ledger.Decide(ctx, decisions...); err != nil {
+		return err
+	}
+	for _, one := range decisions {
+		p.Log.Info("delivery decided", "delivery", one.Delivery, "verdict", one.Verdict, "why", one.Why, "build", one.Build)
+	}
+	wake(p.build)
+	return nil
 }
 
 // Consider says what would become of a delivery, and changes nothing.

@@ -26,24 +26,33 @@ type Decision struct {
 	Early        bool          // it may read otherwise in a moment; not written
 }
 
-// Decide writes a decision. A delivery that is decided already stays as it is,
-// and nothing is written: ErrMoved. The same if a build to be retagged is no
-// longer queued, or one to be added is there.
-func (l *Ledger) Decide(ctx context.Context, d Decision) error {
-	err := l.inTx(ctx, func(tx *sql.Tx) error {
-		return errors.Join(
-			decide(ctx, tx, d),
-			supersede(ctx, tx, d),
-			each(d.Outdate, func(project string) error { return outdate(ctx, tx, project, d.SupersededBy) }),
-			each(d.Add, func(b build.Build) error { return insert(ctx, tx, b) }),
-			each(d.Retag, func(b build.Build) error { return retag(ctx, tx, b) }),
-			each(d.Hold, func(h build.Hold) error { return hold(ctx, tx, h) }),
-		)
+// Plain says whether the decision changes nothing but its delivery.
+func (d Decision) Plain() bool {
+	return len(d.Add)+len(d.Retag)+len(d.Hold)+len(d.Supersede)+len(d.Outdate) == 0
+}
+
+// Decide writes decisions, all of them or none. A delivery that is decided
+// already stays as it is, and nothing is written: ErrMoved. The same if a build
+// to be retagged is no longer queued, or one to be added is there.
+func (l *Ledger) Decide(ctx context.Context, decisions ...Decision) error {
+	err := l.inTx(ctx, func(ctx context.Context, tx *sql.Tx) error {
+		return each(decisions, func(d Decision) error { return d.write(ctx, tx) })
 	})
 	if err != nil {
-		return fmt.Errorf("decide delivery %s: %w", d.Delivery, err)
+		return fmt.Errorf("decide delivery %s: %w", decisions[len(decisions)-1].Delivery, err)
 	}
 	return nil
+}
+
+func (d Decision) write(ctx context.Context, tx *sql.Tx) error {
+	return errors.Join(
+		decide(ctx, tx, d),
+		supersede(ctx, tx, d),
+		each(d.Outdate, func(project string) error { return outdate(ctx, tx, project, d.SupersededBy) }),
+		each(d.Add, func(b build.Build) error { return insert(ctx, tx, b) }),
+		each(d.Retag, func(b build.Build) error { return retag(ctx, tx, b) }),
+		each(d.Hold, func(h build.Hold) error { return hold(ctx, tx, h) }),
+	)
 }
 
 func each[T any](list []T, do func(T) error) error {
@@ -106,7 +115,7 @@ func retag(ctx context.Context, tx *sql.Tx, b build.Build) error {
 // Move writes how far a build is, if it is still in the state from; otherwise
 // ErrMoved.
 func (l *Ledger) Move(ctx context.Context, from build.State, b build.Build) error {
-	err := oneRow(l.write.ExecContext(ctx, `UPDATE builds
+	err := oneRow(l.exec(ctx, `UPDATE builds
 		SET state = ?, why = ?, accepted = ?, taken = ?, number = ?, url = ?, triggered = ?, started = ?, ended = ?
 		WHERE id = ? AND state = ?`,
 		b.State, b.Why, b.Accepted, b.Taken, b.Number, b.URL,
@@ -120,11 +129,15 @@ func (l *Ledger) Move(ctx context.Context, from build.State, b build.Build) erro
 // Begin moves a queued build to Triggered, and gives it as it stands then: with
 // a tag that came at the last moment. ErrMoved if it isn't queued any more.
 func (l *Ledger) Begin(ctx context.Context, id string, now time.Time) (build.Build, error) {
-	b, err := scanBuild(l.write.QueryRowContext(ctx, `UPDATE builds SET state = 'triggered', why = '', triggered = ?
-		WHERE id = ? AND state = 'queued' RETURNING `+buildColumns, timeText(now), id))
-	if errors.Is(err, sql.ErrNoRows) {
-		err = ErrMoved
-	}
+	var b build.Build
+	err := l.inTx(ctx, func(ctx context.Context, tx *sql.Tx) (err error) {
+		b, err = scanBuild(tx.QueryRowContext(ctx, `UPDATE builds SET state = 'triggered', why = '', triggered = ?
+			WHERE id = ? AND state = 'queued' RETURNING `+buildColumns, timeText(now), id))
+		if errors.Is(err, sql.ErrNoRows) {
+			return ErrMoved
+		}
+		return err
+	})
 	if err != nil {
 		return b, fmt.Errorf("write build %s as triggered: %w", id, err)
 	}

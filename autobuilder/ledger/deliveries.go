@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -32,17 +33,11 @@ func (l *Ledger) Note(ctx context.Context, d build.Delivery, why string) error {
 func (l *Ledger) store(ctx context.Context, d build.Delivery, verdict, why string) error {
 	push, err := json.Marshal(d.Push)
 	if err == nil {
-		err = ctx.Err()
-	}
-	if err == nil {
-		body := d.Body
-		if body == nil {
-			body = []byte{}
-		}
-		err = l.shelf.put(l.write, []any{
-			d.ID, d.Event, timeText(d.Received), body, d.Push.Repo, d.Push.Ref, d.Push.Commit, d.Push.Pusher, string(push),
-			verdict, why,
-		})
+		_, err = l.exec(ctx, `
+			INSERT INTO deliveries (id, event, received, body, repo, ref, "commit", by, push, verdict, why)
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING`,
+			d.ID, d.Event, timeText(d.Received), append([]byte{}, d.Body...), d.Push.Repo, d.Push.Ref, d.Push.Commit, d.Push.Pusher, string(push),
+			verdict, why)
 	}
 	if err != nil {
 		return fmt.Errorf("store delivery %s: %w", d.ID, err)
@@ -75,7 +70,11 @@ func (l *Ledger) Pending(ctx context.Context, repo string) ([]build.Delivery, er
 // PendingRepos are the repositories that have undecided deliveries; the name of
 // what is about no repository is empty.
 func (l *Ledger) PendingRepos(ctx context.Context) ([]string, error) {
-	return l.names(ctx, `SELECT DISTINCT repo FROM deliveries WHERE verdict = 'pending'`)
+	// From one to the next in the index: DISTINCT would read all that is pending.
+	return l.names(ctx, `WITH RECURSIVE r (repo) AS (
+		SELECT min(repo) FROM deliveries WHERE verdict = 'pending'
+		UNION ALL SELECT (SELECT min(repo) FROM deliveries WHERE verdict = 'pending' AND repo > r.repo) FROM r WHERE r.repo IS NOT NULL
+	) SELECT repo FROM r WHERE repo IS NOT NULL`)
 }
 
 func (l *Ledger) names(ctx context.Context, text string, args ...any) ([]string, error) {
@@ -141,9 +140,20 @@ func (l *Ledger) Heard(ctx context.Context, repo, ref, commit string) (bool, err
 	return heard, nil
 }
 
+// LastTold is the commit that the last delivery of the repository's ref was of,
+// and the delivery's place among all; empty if it was deleted or never told of.
+func (l *Ledger) LastTold(ctx context.Context, repo, ref string) (commit string, seq int64, err error) {
+	err = l.read.QueryRowContext(ctx, `SELECT seq, "commit" FROM deliveries
+		WHERE seq = (SELECT max(seq) FROM deliveries WHERE repo = ? AND ref = ?)`, repo, ref).Scan(&seq, &commit)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return "", 0, fmt.Errorf("look what was told of %s: %w", repo, err)
+	}
+	return commit, seq, nil
+}
+
 // Wait writes down why a delivery is not decided yet.
 func (l *Ledger) Wait(ctx context.Context, id, why string) error {
-	_, err := l.write.ExecContext(ctx,
+	_, err := l.exec(ctx,
 		`UPDATE deliveries SET why = ? WHERE id = ? AND verdict = 'pending' AND why <> ?`, why, id, why)
 	if err != nil {
 		return fmt.Errorf("write down why delivery %s waits: %w", id, err)
@@ -192,7 +202,7 @@ func (l *Ledger) FatesOf(ctx context.Context, buildID string) ([]build.Fate, err
 	return found, nil
 }
 
-func query[T any](ctx context.Context, db *sql.DB, scan func(*sql.Rows) (T, error), text string, args ...any) ([]T, error) {
+func query[T any](ctx context.Context, db *statements, scan func(*sql.Rows) (T, error), text string, args ...any) ([]T, error) {
 	rows, err := db.QueryContext(ctx, text, args...)
 	if err != nil {
 		return nil, err

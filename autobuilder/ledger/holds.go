@@ -40,7 +40,7 @@ func note(ctx context.Context, tx *sql.Tx, a build.Act) error {
 // go: to its checklist, or to Jenkins if it has none. Who approved already
 // changes nothing by doing so again; ErrMoved if the hold waits no more.
 func (l *Ledger) Approve(ctx context.Context, act build.Act) error {
-	err := l.inTx(ctx, func(tx *sql.Tx) error {
+	err := l.inTx(ctx, func(ctx context.Context, tx *sql.Tx) error {
 		var needed, have int
 		err := tx.QueryRowContext(ctx, `SELECT needed FROM holds WHERE build = ? AND state = 'waiting'`, act.Build).Scan(&needed)
 		if errors.Is(err, sql.ErrNoRows) {
@@ -93,7 +93,7 @@ func release(ctx context.Context, tx *sql.Tx, act build.Act) error {
 // Reject ends a hold, and its build with it if it still waits. ErrMoved if
 // the hold is not open.
 func (l *Ledger) Reject(ctx context.Context, act build.Act) error {
-	err := l.inTx(ctx, func(tx *sql.Tx) error { return end(ctx, tx, act, build.Refused, build.Rejected) })
+	err := l.inTx(ctx, func(ctx context.Context, tx *sql.Tx) error { return end(ctx, tx, act, build.Refused, build.Rejected) })
 	if err != nil {
 		return fmt.Errorf("reject %s: %w", act.Build, err)
 	}
@@ -102,7 +102,7 @@ func (l *Ledger) Reject(ctx context.Context, act build.Act) error {
 
 // Expire ends a hold that nobody approved in time.
 func (l *Ledger) Expire(ctx context.Context, act build.Act) error {
-	err := l.inTx(ctx, func(tx *sql.Tx) error { return end(ctx, tx, act, build.Expired, build.Rejected) })
+	err := l.inTx(ctx, func(ctx context.Context, tx *sql.Tx) error { return end(ctx, tx, act, build.Expired, build.Rejected) })
 	if err != nil {
 		return fmt.Errorf("expire %s: %w", act.Build, err)
 	}

@@ -12,9 +12,9 @@ import (
 	"path/filepath"
 	"time"
 
-	"autobuilder/build"
+	"modernc.org/sqlite"
 
-	_ "modernc.org/sqlite" // the driver
+	"autobuilder/build"
 )
 
 // ErrMoved says that a delivery or build was no longer in the state that it was
@@ -25,10 +25,9 @@ var ErrMoved = errors.New("it has moved on in the ledger")
 // power cut: each write is synced before it returns. Safe for concurrent use,
 // also by several processes.
 type Ledger struct {
-	write *sql.DB // one connection: writers wait for each other here, not in SQLite
-	read  *sql.DB
+	write *writer // one connection: writers wait for each other there, not in SQLite
+	read  *statements
 	watch *sql.DB // one connection: what it sees others write is counted
-	shelf shelf
 }
 
 const readers = 4
@@ -53,7 +52,7 @@ func Open(ctx context.Context, path string) (*Ledger, error) {
 	if err != nil {
 		return nil, errors.Join(err, read.Close(), write.Close())
 	}
-	return &Ledger{write: write, read: read, watch: watch}, nil
+	return &Ledger{write: newWriter(write), read: newStatements(read), watch: watch}, nil
 }
 
 func connect(path string, connections int, pragmas ...string) (*sql.DB, error) {
@@ -61,6 +60,10 @@ func connect(path string, connections int, pragmas ...string) (*sql.DB, error) {
 		"busy_timeout(5000)", "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(true)",
 	}, pragmas...)}
 	dsn := (&url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath(), RawQuery: query.Encode()}).String()
+	// A commit waits for the data and the file's size, not for its times.
+	if _, err := sqlite.Fdatasync(true); err != nil && !errors.Is(err, sqlite.ErrFdatasyncUnavailable) {
+		return nil, fmt.Errorf("open ledger: %w", err)
+	}
 	db, err := sql.Open("sqlite", dsn)
 	if err != nil {
 		return nil, fmt.Errorf("open ledger %s: %w", path, err)
@@ -71,7 +74,7 @@ func connect(path string, connections int, pragmas ...string) (*sql.DB, error) {
 
 // Close ends the connections.
 func (l *Ledger) Close() error {
-	return errors.Join(l.watch.Close(), l.read.Close(), l.write.Close())
+	return errors.Join(l.watch.Close(), l.read.Close(), l.write.close())
 }
 
 // Version changes with every write to the ledger, whichever process makes it.
@@ -83,16 +86,23 @@ func (l *Ledger) Version(ctx context.Context) (int64, error) {
 	return version, nil
 }
 
-// inTx runs the writes as one: all of them or none.
-func (l *Ledger) inTx(ctx context.Context, writes func(*sql.Tx) error) error {
-	tx, err := l.write.BeginTx(ctx, nil)
+// inTx runs the writes as one: all of them or none. They are on disk when it
+// returns.
+func (l *Ledger) inTx(ctx context.Context, writes func(context.Context, *sql.Tx) error) error {
+	return l.write.put(ctx, writes)
+}
+
+// exec is a write of one statement.
+func (l *Ledger) exec(ctx context.Context, text string, args ...any) (result sql.Result, err error) {
+	stmt, err := l.write.db.statement(ctx, text)
 	if err != nil {
+		return nil, err
+	}
+	err = l.inTx(ctx, func(ctx context.Context, tx *sql.Tx) error {
+		result, err = tx.StmtContext(ctx, stmt).ExecContext(ctx, args...) //nolint:sqlclosecheck // ends with the transaction
 		return err
-	}
-	if err := writes(tx); err != nil {
-		return errors.Join(err, tx.Rollback())
-	}
-	return tx.Commit()
+	})
+	return result, err
 }
 
 // Times stand as text that sorts, so that a person with the sqlite3 program

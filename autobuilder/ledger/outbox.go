@@ -12,7 +12,7 @@ import (
 // Tell says who hears of events from now on. What is still to be sent to
 // others is dropped: nobody sends it any more.
 func (l *Ledger) Tell(ctx context.Context, notifiers []string) error {
-	err := l.inTx(ctx, func(tx *sql.Tx) error {
+	err := l.inTx(ctx, func(ctx context.Context, tx *sql.Tx) error {
 		if _, err := tx.ExecContext(ctx, `DELETE FROM notifiers`); err != nil {
 			return err
 		}
@@ -70,7 +70,7 @@ func (l *Ledger) Delay(ctx context.Context, r build.Letter, until time.Time, why
 }
 
 func (l *Ledger) letter(ctx context.Context, r build.Letter, text string, args ...any) error {
-	if _, err := l.write.ExecContext(ctx, text, args...); err != nil {
+	if _, err := l.exec(ctx, text, args...); err != nil {
 		return fmt.Errorf("write letter %d to %s: %w", r.Seq, r.Notifier, err)
 	}
 	return nil
@@ -79,7 +79,7 @@ func (l *Ledger) letter(ctx context.Context, r build.Letter, text string, args .
 // Sent takes a letter out of the outbox, and keeps what the notifier calls its
 // thread.
 func (l *Ledger) Sent(ctx context.Context, r build.Letter, ref string) error {
-	err := l.inTx(ctx, func(tx *sql.Tx) error {
+	err := l.inTx(ctx, func(ctx context.Context, tx *sql.Tx) error {
 		_, err := tx.ExecContext(ctx, `DELETE FROM outbox WHERE notifier = ? AND thread = ? AND event = ?`, r.Notifier, r.Thread, r.Seq)
 		if err != nil || ref == r.Ref {
 			return err
@@ -96,9 +96,9 @@ func (l *Ledger) Sent(ctx context.Context, r build.Letter, ref string) error {
 
 // Forget removes events from before the time that everybody has heard of.
 func (l *Ledger) Forget(ctx context.Context, before time.Time) error {
-	_, err := l.write.ExecContext(ctx, `DELETE FROM events WHERE at < ? AND seq NOT IN (SELECT event FROM outbox)`, timeText(before))
+	_, err := l.exec(ctx, `DELETE FROM events WHERE at < ? AND seq NOT IN (SELECT event FROM outbox)`, timeText(before))
 	if err == nil {
-		_, err = l.write.ExecContext(ctx, `DELETE FROM threads WHERE event < (SELECT coalesce(min(seq), 0) FROM events)`)
+		_, err = l.exec(ctx, `DELETE FROM threads WHERE event < (SELECT coalesce(min(seq), 0) FROM events)`)
 	}
 	if err != nil {
 		return fmt.Errorf("forget old events: %w", err)

@@ -15,7 +15,7 @@ import (
 func (l *Ledger) Rollout(ctx context.Context, r build.Rollout) error {
 	hosts, err := json.Marshal(r.Hosts)
 	if err == nil {
-		_, err = l.write.ExecContext(ctx, `INSERT INTO rollouts
+		_, err = l.exec(ctx, `INSERT INTO rollouts
 			(run, build, project, environment, action, release, version, "commit", by, result, error, started, ended, sha256, size, hosts)
 			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 			ON CONFLICT (run) DO UPDATE SET result = excluded.result, error = excluded.error, ended = excluded.ended,

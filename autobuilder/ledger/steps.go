@@ -35,7 +35,7 @@ type Advance struct {
 
 // Advance moves a step of a hold that is approved.
 func (l *Ledger) Advance(ctx context.Context, a Advance) error {
-	err := l.inTx(ctx, func(tx *sql.Tx) error {
+	err := l.inTx(ctx, func(ctx context.Context, tx *sql.Tx) error {
 		err := errors.Join(stillApproved(ctx, tx, a.Act.Build), moveStep(ctx, tx, a))
 		if err == nil && a.Add != nil {
 			err = insert(ctx, tx, *a.Add)
@@ -87,7 +87,7 @@ func (a Advance) queue(ctx context.Context, tx *sql.Tx) error {
 // Complete ends a hold whose steps are all done. Its build goes to Jenkins if no
 // step has sent it there.
 func (l *Ledger) Complete(ctx context.Context, act build.Act) error {
-	err := l.inTx(ctx, func(tx *sql.Tx) error {
+	err := l.inTx(ctx, func(ctx context.Context, tx *sql.Tx) error {
 		err := errors.Join(stillApproved(ctx, tx, act.Build), release(ctx, tx, act))
 		if err != nil {
 			return err
