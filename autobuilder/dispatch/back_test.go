@@ -86,29 +86,37 @@ func TestMasterPushedBackWhileTheNewReleaseIsOnItsWay(t *testing.T) {
 
 func TestARevertCommitDeploysTheStoredArchive(t *testing.T) {
 	t.Parallel()
-	s := newStage(t)
-	s.run()
-	for i, tag := range []string{"v1.1.0", "v1.2.0"} {
-		s.checklist(tag)
-		s.commit(tag)
-		s.tag(tag)
-		s.publish("master", tag)
-		s.tellTree(false)
-		s.went(s.delivered(i), fmt.Sprintf("jenkins-shop-%d", i+1), "ok")
-	}
-	s.git("-C", s.tree, "revert", "--no-edit", "HEAD")
-	s.publish("master")
-	fate := s.fate(s.tellTree(false))
-	assert.Equal(t, "its files are those of v1.1.0: release jenkins-shop-1 is deployed again, nothing is built", fate.Why)
-	b := s.delivered(2)
-	assert.Equal(t, "jenkins-shop-1", s.ci.params(2)["RELEASE"])
-	s.went(b, "jenkins-shop-1", "ok")
+	for sender, tell := range map[string]func(*stage) string{
+		"github, which says the tree":   func(s *stage) string { return s.tellTree(false) },
+		"a sender that does not say it": func(s *stage) string { return s.tell("refs/heads/master") },
+	} {
+		t.Run(sender, func(t *testing.T) {
+			t.Parallel()
+			s := newStage(t)
+			s.run()
+			for i, tag := range []string{"v1.1.0", "v1.2.0"} {
+				s.checklist(tag)
+				s.commit(tag)
+				s.tag(tag)
+				s.publish("master", tag)
+				tell(s)
+				s.went(s.delivered(i), fmt.Sprintf("jenkins-shop-%d", i+1), "ok")
+			}
+			s.git("-C", s.tree, "revert", "--no-edit", "HEAD")
+			s.publish("master")
+			fate := s.fate(tell(s))
+			assert.Equal(t, "its files are those of v1.1.0: release jenkins-shop-1 is deployed again, nothing is built", fate.Why)
+			b := s.delivered(2)
+			assert.Equal(t, "jenkins-shop-1", s.ci.params(2)["RELEASE"])
+			s.went(b, "jenkins-shop-1", "ok")
 
-	s.commit("nothing changed")
-	s.publish("master")
-	assert.Equal(t, "pushed to master", s.fate(s.tellTree(false)).Why, "files that are live are no step back")
-	s.delivered(3)
-	assert.NotContains(t, s.ci.params(3), "RELEASE")
+			s.commit("nothing changed")
+			s.publish("master")
+			assert.Equal(t, "pushed to master", s.fate(tell(s)).Why, "files that are live are no step back")
+			s.delivered(3)
+			assert.NotContains(t, s.ci.params(3), "RELEASE")
+		})
+	}
 }
 
 func TestAMovedTagIsNotReleased(t *testing.T) {

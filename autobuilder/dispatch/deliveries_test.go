@@ -67,7 +67,7 @@ func TestTheTwoPushesOfAReleaseAreOneBuildWithTheTag(t *testing.T) {
 func TestATagThatIsPushedAMomentLaterIsWaitedFor(t *testing.T) {
 	t.Parallel()
 	s := newStage(t)
-	s.options.Settle = 700 * time.Millisecond
+	s.options.Settle = time.Minute
 	s.run()
 	s.commit("one")
 	s.publish("master")
@@ -317,7 +317,7 @@ func TestByHandFromAnotherBranch(t *testing.T) {
 func TestATagThatIsThereBeforeItsBranchIsBuilt(t *testing.T) {
 	t.Parallel()
 	s := newStage(t, func(p *build.Project) { p.Queue = build.QueueEach })
-	s.options.Settle = 700 * time.Millisecond
+	s.options.Settle = time.Minute
 	s.commit("first")
 	s.publish("master")
 	commit := s.commit("second")
@@ -332,6 +332,8 @@ func TestATagThatIsThereBeforeItsBranchIsBuilt(t *testing.T) {
 		})
 	}, "the tag is looked at")
 	s.publish("master")
+	s.tell("refs/heads/master")
 	s.eventually(func() bool { return s.ci.count() == 1 }, "the tag is built")
 	assert.Equal(t, []string{commit}, s.ci.commits())
+	assert.Equal(t, "v1.0.0", s.ci.params(0)["TAG"])
 }

@@ -11,27 +11,36 @@ import (
 
 // facts asks the repository and the ledger.
 func (d *Dispatcher) facts(ctx context.Context, j judged) (rules.Facts, error) {
+	facts, refs, err := d.place(ctx, j)
+	if err != nil {
+		return facts, err
+	}
+	return facts, errors.Join(d.remember(ctx, j.project, &facts), d.recall(ctx, j.project, &facts), d.within(ctx, j, refs, &facts))
+}
+
+// place says where the commit stands in the repository.
+func (d *Dispatcher) place(ctx context.Context, j judged) (rules.Facts, Refs, error) {
 	push, project := j.push, j.project
 	refs, err := j.seen.refs(ctx, project.CloneURL)
 	if err != nil {
-		return rules.Facts{}, err
+		return rules.Facts{}, refs, err
 	}
 	facts := rules.Facts{Commit: push.Commit, Head: refs.Heads[project.Branch]}
 	if push.Project != "" {
 		facts.Commit = resolve(push.Ref, refs)
 	}
 	if facts.Commit == "" {
-		return facts, errNoRef
+		return facts, refs, errNoRef
 	}
 	facts.Tags = refs.TagsOf(facts.Commit)
 	facts.OnBranch = facts.Commit == facts.Head
 	if !facts.OnBranch && facts.Head != "" && push.Project == "" {
 		facts.OnBranch, err = j.seen.contains(ctx, project, facts.Commit)
 	}
-	if err != nil {
-		return facts, err
+	if facts.Tree = push.Tree; err == nil && facts.Tree == "" && facts.OnBranch {
+		facts.Tree, err = j.seen.tree(ctx, project, facts.Commit)
 	}
-	return facts, errors.Join(d.remember(ctx, project, &facts), d.recall(ctx, push, project, &facts), d.within(ctx, j, refs, &facts))
+	return facts, refs, err
 }
 
 // remember adds what the ledger knows.
@@ -51,7 +60,7 @@ func (d *Dispatcher) remember(ctx context.Context, project build.Project, facts 
 }
 
 // recall adds what was delivered, and what people said.
-func (d *Dispatcher) recall(ctx context.Context, push build.Push, project build.Project, facts *rules.Facts) error {
+func (d *Dispatcher) recall(ctx context.Context, project build.Project, facts *rules.Facts) error {
 	var err, next error
 	facts.Live, err = d.Ledger.Live(ctx, project.Name, project.Environment())
 	facts.Stored, next = d.Ledger.Stored(ctx, project.Name, facts.Commit)
@@ -67,7 +76,7 @@ func (d *Dispatcher) recall(ctx context.Context, push build.Push, project build.
 			facts.TaggedAt = b.Commit
 		}
 	}
-	return errors.Join(err, d.twin(ctx, push, project, facts))
+	return errors.Join(err, d.twin(ctx, project, facts))
 }
 
 // known makes nothing of what the ledger does not know.
@@ -89,15 +98,15 @@ func (d *Dispatcher) going(ctx context.Context, project build.Project, commit st
 
 // twin looks for a delivered commit with the same files, unless they are live:
 // then the commit is no step back.
-func (d *Dispatcher) twin(ctx context.Context, push build.Push, project build.Project, facts *rules.Facts) error {
-	if push.Tree == "" || facts.Live.Commit == "" {
+func (d *Dispatcher) twin(ctx context.Context, project build.Project, facts *rules.Facts) error {
+	if facts.Tree == "" || facts.Live.Commit == "" {
 		return nil
 	}
 	live, err := known(d.Ledger.Of(ctx, project.Name, facts.Live.Commit))
-	if err != nil || live == nil || live.Tree == "" || live.Tree == push.Tree {
+	if err != nil || live == nil || live.Tree == "" || live.Tree == facts.Tree {
 		return err
 	}
-	facts.Twin, err = known(d.Ledger.SameTree(ctx, project.Name, push.Tree))
+	facts.Twin, err = known(d.Ledger.SameTree(ctx, project.Name, facts.Tree))
 	if err != nil || facts.Twin == nil {
 		return err
 	}

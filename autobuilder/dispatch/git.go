@@ -99,18 +99,19 @@ func (g Git) isAncestor(ctx context.Context, project, branch, ancestor, commit s
 	return err == nil, err
 }
 
-// Newest are the newest commits of the branch, as it was last fetched. Most that
-// are asked for are among them.
-func (g Git) Newest(ctx context.Context, project, branch string) (map[string]bool, error) {
-	list, err := g.run(ctx, "-C", g.history(project), "rev-list", "--max-count=1000", "refs/heads/"+branch, "--")
+// Newest are the newest commits of the branch, as it was last fetched, each with
+// its tree. Most that are asked for are among them.
+func (g Git) Newest(ctx context.Context, project, branch string) (map[string]string, error) {
+	list, err := g.run(ctx, "-C", g.history(project), "log", "--max-count=1000", "--format=%H %T", "refs/heads/"+branch, "--")
 	if err != nil {
 		return nil, err
 	}
-	commits := map[string]bool{}
-	for commit := range strings.FieldsSeq(list) {
-		commits[commit] = true
+	trees := map[string]string{}
+	for line := range strings.Lines(list) {
+		commit, tree, _ := strings.Cut(strings.TrimSpace(line), " ")
+		trees[commit] = tree
 	}
-	return commits, nil
+	return trees, nil
 }
 
 // errUnknownCommit says that the branch's history lacks a commit.

@@ -153,14 +153,9 @@ func (s *searcher) begin(ctx context.Context, pushes []build.Push) error {
 
 // check makes a delivery of a push that was missing at two looks.
 func (s *searcher) check(ctx context.Context, push build.Push) (first bool, err error) {
-	delivery := found(push)
-	if s.heard[delivery.ID] {
-		return false, nil
-	}
-	heard, err := s.Ledger.Heard(ctx, push.Repo, push.Ref, push.Commit)
-	if err != nil || heard {
+	delivery, missing, err := s.missing(ctx, push)
+	if err != nil || !missing {
 		delete(s.missed, delivery.ID)
-		s.heard[delivery.ID] = heard
 		return false, err
 	}
 	if !s.missed[delivery.ID] {
@@ -168,7 +163,7 @@ func (s *searcher) check(ctx context.Context, push build.Push) (first bool, err 
 		return true, nil
 	}
 	delete(s.missed, delivery.ID)
-	if delivery.Push, err = s.describe(ctx, push); err != nil {
+	if delivery.Push, err = s.describe(ctx, delivery.Push); err != nil {
 		return true, err
 	}
 	s.Log.Warn("push found that github did not tell of", "project", s.project.Name, "ref", push.Ref, "commit", push.Commit)
@@ -177,6 +172,37 @@ func (s *searcher) check(ctx context.Context, push build.Push) (first bool, err 
 	}
 	s.Wake()
 	return false, nil
+}
+
+// missing says whether the ledger never heard of the push, and which delivery
+// would tell of it.
+func (s *searcher) missing(ctx context.Context, push build.Push) (build.Delivery, bool, error) {
+	delivery := found(push)
+	if !s.heard[delivery.ID] {
+		heard, err := s.Ledger.Heard(ctx, push.Repo, push.Ref, push.Commit)
+		if err != nil || !heard {
+			return delivery, !heard, err
+		}
+		s.heard[delivery.ID] = true
+	}
+	if push.Branch() == "" {
+		return delivery, false, nil
+	}
+	return s.back(ctx, delivery)
+}
+
+// back says whether the branch stands at a commit that was told of, but was put
+// back to it since: what was told of it last is no ancestor.
+func (s *searcher) back(ctx context.Context, delivery build.Delivery) (build.Delivery, bool, error) {
+	push := &delivery.Push
+	last, seq, err := s.Ledger.LastTold(ctx, push.Repo, push.Ref)
+	if err != nil || last == "" || last == push.Commit {
+		return delivery, false, err
+	}
+	forward, err := s.Dispatcher.look().below(ctx, s.project, last, push.Commit)
+	delivery.ID = fmt.Sprintf("%s-after-%d", delivery.ID, seq)
+	push.Before, push.Forced = last, true
+	return delivery, !forward, err
 }
 
 // describe adds what GitHub would have said of the commit, if it is on the branch.

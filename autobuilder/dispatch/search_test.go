@@ -3,6 +3,7 @@ package dispatch_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"sync"
 	"testing"
@@ -121,6 +122,61 @@ func TestAPushWhileAutobuilderWasDownIsFound(t *testing.T) {
 	s.run()
 	s.reaches(0, build.Running)
 	assert.Equal(t, []string{commit}, s.ci.commits())
+}
+
+// The way back is a push like any other: it is found though nobody told of it,
+// and though the commit itself was told of before.
+func TestAWayBackWhileAutobuilderWasDownIsFound(t *testing.T) {
+	t.Parallel()
+	for way, back := range map[string]func(*stage){
+		"forced": func(s *stage) { s.git("-C", s.tree, "reset", "--hard", "--quiet", "v1.1.0") },
+		"revert": func(s *stage) { s.git("-C", s.tree, "revert", "--no-edit", "HEAD") },
+	} {
+		t.Run(way, func(t *testing.T) {
+			t.Parallel()
+			s := newStage(t)
+			s.options.Search = 20 * time.Millisecond
+			stop := s.run()
+			s.eventually(func() bool {
+				_, err := s.book.Fate(t.Context(), "watch-shop")
+				return err == nil
+			}, "the project is watched")
+			for i, tag := range []string{"v1.1.0", "v1.2.0"} {
+				s.file(tag, tag)
+				s.tell("refs/heads/master")
+				s.went(s.delivered(i), fmt.Sprintf("jenkins-shop-%d", i+1), "ok")
+			}
+			stop()
+			back(s)
+			s.publish("master")
+			s.run()
+			s.delivered(2)
+			assert.Equal(t, "jenkins-shop-1", s.ci.params(2)["RELEASE"], "v1.1.0 goes out again as it is stored")
+			fates, err := s.book.Fates(t.Context(), 1)
+			require.NoError(t, err)
+			assert.Equal(t, build.Found, fates[0].Event)
+		})
+	}
+}
+
+// Events that come in another order than the pushes are no way back.
+func TestAnOlderPushToldOfLastIsNoWayBack(t *testing.T) {
+	t.Parallel()
+	s := searching(t, func(*stage) {})
+	first := s.commit("one")
+	s.push("two")
+	s.fate(s.tell("refs/heads/master", func(d *build.Delivery) { d.Push.After, d.Push.Commit = first, first }))
+	third := s.commit("three")
+	s.publish("master")
+	s.eventually(func() bool {
+		fates, err := s.book.Fates(t.Context(), 1)
+		return err == nil && fates[0].Event == build.Found && fates[0].Commit == third
+	}, "the repository was searched since")
+	fates, err := s.book.Fates(t.Context(), 10)
+	require.NoError(t, err)
+	for _, fate := range fates {
+		assert.NotContains(t, fate.Delivery, "-after-")
+	}
 }
 
 func TestWhatIsFoundFollowsTheRules(t *testing.T) {

@@ -22,7 +22,7 @@ type listing struct {
 }
 
 type history struct {
-	newest map[string]bool // commits
+	newest map[string]string // commit → tree
 	at     time.Time
 }
 
@@ -49,10 +49,16 @@ func (v *view) refs(ctx context.Context, url string) (Refs, error) {
 // contains says whether the commit is in the history of the project's branch.
 func (v *view) contains(ctx context.Context, p build.Project, commit string) (bool, error) {
 	h, err := v.history(ctx, p)
-	if err != nil || h.newest[commit] {
+	if _, there := h.newest[commit]; err != nil || there {
 		return err == nil, err
 	}
 	return v.git.Contains(ctx, p.Name, p.Branch, commit)
+}
+
+// tree is that of one of the branch's newest commits; of others it is empty.
+func (v *view) tree(ctx context.Context, p build.Project, commit string) (string, error) {
+	h, err := v.history(ctx, p)
+	return h.newest[commit], err
 }
 
 // below says whether a commit of the project's branch came from another.

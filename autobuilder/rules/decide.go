@@ -11,6 +11,7 @@ import (
 type Facts struct {
 	Commit    string       // that is pushed
 	Head      string       // commit of the project's branch now; empty: there is no such branch
+	Tree      string       // its files; empty: not known
 	OnBranch  bool         // the commit is the head or one of its ancestors
 	Tags      []string     // that point to the commit now
 	Earlier   *build.Build // the last attempt to build the commit

@@ -22,6 +22,7 @@ type message struct {
 	} `json:"repository"`
 	HeadCommit *struct {
 		ID      string `json:"id"`
+		TreeID  string `json:"tree_id"` // not every sender says it
 		Message string `json:"message"`
 	} `json:"head_commit"`
 	Pusher person `json:"pusher"`
@@ -76,6 +77,9 @@ func (m message) push() build.Push {
 	p.Commit = m.After
 	if m.HeadCommit != nil && m.HeadCommit.ID != "" {
 		p.Commit, p.Message = m.HeadCommit.ID, m.HeadCommit.Message
+		if objectName.MatchString(m.HeadCommit.TreeID) {
+			p.Tree = m.HeadCommit.TreeID
+		}
 	}
 	return p
 }

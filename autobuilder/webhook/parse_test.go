@@ -113,6 +113,16 @@ func TestWhatAPushSays(t *testing.T) {
 			build.Push{Repo: "a/b", Ref: "refs/heads/master", After: object, Commit: object},
 		},
 		{
+			"a commit with its tree",
+			`{"ref":"refs/heads/master","after":"` + commit + `","repository":{"full_name":"a/b"},"head_commit":{"id":"` + commit + `","tree_id":"` + object + `"}}`,
+			build.Push{Repo: "a/b", Ref: "refs/heads/master", After: commit, Commit: commit, Tree: object},
+		},
+		{
+			"a tree that is none",
+			`{"ref":"refs/heads/master","after":"` + commit + `","repository":{"full_name":"a/b"},"head_commit":{"id":"` + commit + `","tree_id":"HEAD^{tree}"}}`,
+			build.Push{Repo: "a/b", Ref: "refs/heads/master", After: commit, Commit: commit},
+		},
+		{
 			"a deletion that only its zeros tell",
 			`{"ref":"refs/heads/master","after":"0000000000000000000000000000000000000000","repository":{"full_name":"a/b"},"sender":{"login":"ada"}}`,
 			build.Push{Repo: "a/b", Ref: "refs/heads/master", After: strings.Repeat("0", 40), Deleted: true, Pusher: "ada"},
