@@ -155,12 +155,15 @@ func (o *origin) aside() (string, error) {
 	return o.git(nil, "commit-tree", "-p", o.chain[max(0, o.at-2)], "-m", fmt.Sprintf("%s aside %d", o.name, o.at), o.chain[0]+"^{tree}")
 }
 
+// emptyTree is what all commits of the storm hold.
+const emptyTree = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
+
 func (o *origin) event(ref, commit string, untold bool) event {
 	e := event{id: "storm-" + randomID(), repo: o.name, ref: ref, commit: commit, untold: untold}
 	e.body, _ = json.Marshal(map[string]any{
 		"ref": ref, "before": strings.Repeat("0", 40), "after": commit, "forced": false,
 		"repository":  map[string]string{"full_name": o.name, "clone_url": o.dir},
-		"head_commit": map[string]string{"id": commit, "message": "a push of the storm"},
+		"head_commit": map[string]string{"id": commit, "tree_id": emptyTree, "message": "a push of the storm"},
 		"pusher":      map[string]string{"name": "ada"},
 	})
 	return e

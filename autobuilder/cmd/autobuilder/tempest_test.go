@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -63,7 +64,7 @@ type tempest struct {
 	*stage
 	kind    string
 	pushes  int
-	rough   int // at least so many ms lie between two kills, at most four times that
+	stride  int // at least so much is done between two kills, at most three times that
 	random  *mathrand.Rand
 	origins []*origin
 	github  *githubtest.GitHub
@@ -73,9 +74,9 @@ type tempest struct {
 	jenkins *exec.Cmd
 	wire    *badWire
 
+	pool *pool
+
 	mu     sync.Mutex
-	pool   []event // told soon, in any order
-	closed bool
 	events []event
 	acked  map[string]bool
 	sent   map[string]int
@@ -87,11 +88,12 @@ func newTempest(t *testing.T, kind string, pushes, repos int) *tempest {
 	seed := uint64(size("STORM_SEED", int(time.Now().UnixNano()%1_000_000)))
 	t.Logf("STORM_SEED=%d", seed)
 	w := &tempest{
-		stage: &stage{t: t, dir: t.TempDir()}, kind: kind, pushes: pushes, rough: 300, random: mathrand.New(mathrand.NewPCG(seed, 1)), //nolint:gosec // not for secrets
+		stage: &stage{t: t, dir: t.TempDir()}, kind: kind, pushes: pushes, pool: newPool(), random: mathrand.New(mathrand.NewPCG(seed, 1)), //nolint:gosec // not for secrets
 		address: loopback(t), acked: map[string]bool{}, sent: map[string]int{}, kills: map[string]int{},
 	}
-	if pushes > 1000 {
-		w.rough = 3000 // there is more to start, and to do between
+	w.stride = max(5, pushes/60)
+	if kind == "hudson" {
+		w.stride = pushes / 6 // each start takes ten seconds
 	}
 	w.github = githubtest.Start(t, "http://"+w.address+webhookPath)
 	for n := range repos {
@@ -236,9 +238,7 @@ func (w *tempest) rage() {
 	over := make(chan struct{})
 	go func() {
 		pushing.Wait()
-		w.mu.Lock()
-		w.closed = true
-		w.mu.Unlock()
+		w.pool.close()
 		telling.Wait()
 		close(over)
 	}()
@@ -257,34 +257,9 @@ func (w *tempest) pushAll(o *origin, random *mathrand.Rand) {
 		}
 		w.mu.Lock()
 		w.events = append(w.events, events...)
-		for _, e := range events {
-			if !e.untold {
-				w.pool = append(w.pool, e)
-			}
-		}
-		crowded := len(w.pool) > 200
 		w.mu.Unlock()
-		for crowded { // GitHub tells about as fast as people push
-			time.Sleep(time.Millisecond) //nolint:forbidigo // the storm's own pace
-			w.mu.Lock()
-			crowded = len(w.pool) > 200
-			w.mu.Unlock()
-		}
+		w.pool.put(slices.DeleteFunc(events, func(e event) bool { return e.untold }))
 	}
-}
-
-// take gives an event at random: the order of the pushes is lost.
-func (w *tempest) take(random *mathrand.Rand) (e event, ok, more bool) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if len(w.pool) == 0 || !w.closed && len(w.pool) < 20 {
-		return e, false, !w.closed
-	}
-	i := random.IntN(len(w.pool))
-	e = w.pool[i]
-	w.pool[i] = w.pool[len(w.pool)-1]
-	w.pool = w.pool[:len(w.pool)-1]
-	return e, true, true
 }
 
 // tellAll tells as GitHub does: once, whatever the answer. A fifth is lost on
@@ -292,13 +267,9 @@ func (w *tempest) take(random *mathrand.Rand) (e event, ok, more bool) {
 func (w *tempest) tellAll(random *mathrand.Rand) {
 	client := &http.Client{Timeout: 10 * time.Second}
 	for {
-		e, ok, more := w.take(random)
-		if !more {
-			return
-		}
+		e, ok := w.pool.take(random)
 		if !ok {
-			time.Sleep(time.Millisecond) //nolint:forbidigo // the storm's own pace
-			continue
+			return
 		}
 		status, times := 0, 1
 		switch luck := random.IntN(100); {
@@ -344,32 +315,4 @@ func (w *tempest) signed(url, id string, body []byte) *http.Request {
 	request, _ := http.NewRequestWithContext(w.t.Context(), http.MethodPost, url+webhookPath, bytes.NewReader(body))
 	sign(request, id, body)
 	return request
-}
-
-// chaos kills autobuilder and Jenkins until the storm is over, and a few times
-// in any case: what was told of is still being built then.
-func (w *tempest) chaos(over <-chan struct{}) {
-	for kill := 0; ; kill++ {
-		pause := time.Duration(w.rough+w.random.IntN(3*w.rough)) * time.Millisecond
-		if w.kind == "hudson" {
-			pause *= 4
-		}
-		if kill >= 5 {
-			select {
-			case <-over:
-				return
-			default:
-			}
-		}
-		<-time.After(pause)
-		if w.kind != "embedded" && kill%3 == 1 {
-			w.kills["jenkins"]++
-			w.killCI()
-			w.startCI()
-			continue
-		}
-		w.kills["autobuilder"]++
-		w.server.kill()
-		w.startServer()
-	}
 }
