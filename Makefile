@@ -26,6 +26,7 @@ build: ## static binaries of deliver and autobuilder into bin/
 man: build ## the pages of the manual, made of the command line's own definition, into bin/man/
 	@mkdir -p bin/man
 	for page in deliver.1 deliver-config.5; do bin/deliver manual --date '$(shell git log -1 --format=%cs 2>/dev/null)' $$page >bin/man/$$page || exit 1; done
+	bin/autobuilder manual --date '$(shell git log -1 --format=%cs 2>/dev/null)' >bin/man/autobuilder.1
 
 .PHONY: demo
 demo: build ## one push to three servers, shown for real; ends in a table
@@ -122,6 +123,10 @@ install: man ## binaries, manual, completion and job templates under PREFIX (/us
 	install -D -m 644 deliver/cmd/deliver/completion/deliver.bash $(SHARE)/bash-completion/completions/deliver
 	install -D -m 644 deliver/cmd/deliver/completion/deliver.zsh $(SHARE)/zsh/site-functions/_deliver
 	install -D -m 644 deliver/cmd/deliver/completion/deliver.fish $(SHARE)/fish/vendor_completions.d/deliver.fish
+	install -D -m 644 bin/man/autobuilder.1 $(SHARE)/man/man1/autobuilder.1
+	install -D -m 644 autobuilder/cmd/autobuilder/completion/autobuilder.bash $(SHARE)/bash-completion/completions/autobuilder
+	install -D -m 644 autobuilder/cmd/autobuilder/completion/autobuilder.zsh $(SHARE)/zsh/site-functions/_autobuilder
+	install -D -m 644 autobuilder/cmd/autobuilder/completion/autobuilder.fish $(SHARE)/fish/vendor_completions.d/autobuilder.fish
 	rm -rf $(SHARE)/autobuilder/jenkins-jobs
 	cp -R jenkins-jobs $(SHARE)/autobuilder/jenkins-jobs
 

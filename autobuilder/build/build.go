@@ -36,9 +36,10 @@ type Push struct {
 	CloneURL string `json:"clone_url,omitempty"`
 	Deleted  bool   `json:"deleted,omitempty"`
 	Forced   bool   `json:"forced,omitempty"`
-	Project  string `json:"project,omitempty"` // of a trigger: the only project it is meant for
-	Again    bool   `json:"again,omitempty"`   // of a trigger: build also what was built
-	Tree     string `json:"tree,omitempty"`    // of the commit, where the sender says it
+	Project  string `json:"project,omitempty"`  // of a trigger: the only project it is meant for
+	Again    bool   `json:"again,omitempty"`    // of a trigger: build also what was built
+	Tree     string `json:"tree,omitempty"`     // of the commit, where the sender says it
+	Replayed string `json:"replayed,omitempty"` // who asked for it to be decided once more
 }
 
 const (

@@ -8,7 +8,7 @@ import (
 )
 
 // consoleLimit bounds what one call of Console brings; a longer text is cut.
-const consoleLimit = 8 << 20
+const consoleLimit = 32 << 20
 
 // Console is what a build has written since offset, and where to go on. While
 // more is true the build may write more. Only next may be used as an offset:

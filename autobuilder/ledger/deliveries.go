@@ -77,6 +77,12 @@ func (l *Ledger) PendingRepos(ctx context.Context) ([]string, error) {
 	) SELECT repo FROM r WHERE repo IS NOT NULL`)
 }
 
+// Undecided counts the deliveries that are pending.
+func (l *Ledger) Undecided(ctx context.Context) (int, error) {
+	n, err := l.newest(ctx, `SELECT count(*) FROM deliveries WHERE verdict = 'pending'`)
+	return int(n), err
+}
+
 func (l *Ledger) names(ctx context.Context, text string, args ...any) ([]string, error) {
 	found, err := query(ctx, l.read, func(rows *sql.Rows) (string, error) {
 		var name string

@@ -53,8 +53,13 @@ CREATE TABLE builds (
 ) STRICT;
 CREATE INDEX builds_open ON builds (project, seq) WHERE state IN ('queued', 'triggered', 'running');
 CREATE INDEX builds_project ON builds (project, seq);
-`, people, lookups, pages, telling}
+`, people, lookups, pages, telling, versions}
 }
+
+// versions finds the last version of a project without reading its history.
+const versions = `
+CREATE INDEX builds_version ON builds (project, ended) WHERE state = 'succeeded' AND version <> '';
+`
 
 // pages adds what the page shows of a rollout, and lets it look for a push and
 // for what is live without reading a month's history.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
+	"time"
 
 	"github.com/go-chi/chi/v5"
 
@@ -49,6 +50,10 @@ func (s *server) consoleText(w http.ResponseWriter, r *http.Request) {
 	if r.URL.Query().Has("download") {
 		w.Header().Set("Content-Disposition", fmt.Sprintf("attachment; filename=%q", b.Project+"-"+b.ID+".log"))
 	}
+	if r.URL.Query().Has("follow") {
+		s.followText(w, r, b.ID)
+		return
+	}
 	if b.Number == 0 {
 		fmt.Fprintf(w, "the build has not begun: %s %s\n", b.State, b.Why)
 		return
@@ -65,6 +70,30 @@ func (s *server) consoleText(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 		offset = next
+	}
+}
+
+// followText gives the console as text until the build is over, for programs.
+func (s *server) followText(w http.ResponseWriter, r *http.Request, id string) {
+	control := http.NewResponseController(w)
+	tick := time.NewTicker(s.Poll)
+	defer tick.Stop()
+	var offset int64
+	for {
+		piece, err := s.piece(r.Context(), id, offset)
+		grew := err == nil && piece.Next > offset
+		if grew {
+			offset = piece.Next
+			_, err = w.Write(piece.Text)
+		}
+		if !grew && piece.Over || err == nil && control.Flush() != nil {
+			return
+		}
+		select {
+		case <-r.Context().Done():
+			return
+		case <-tick.C:
+		}
 	}
 }
 

@@ -31,6 +31,13 @@ type People interface {
 	// Commits are those of a project's branch after from, up to to, newest first;
 	// an empty from means from the beginning, an empty to the newest.
 	Commits(ctx context.Context, project, from, to string) ([]build.Commit, error)
+	// Trigger asks for a build, Replay for another decision on a delivery; both give
+	// the ID of a new delivery.
+	Trigger(ctx context.Context, w build.Wish, by string) (string, error)
+	Replay(ctx context.Context, delivery, by string) (string, error)
+	// Explain says what would become of the JSON of a webhook; an error that is
+	// build.ErrNotAllowed says what is wrong with it.
+	Explain(ctx context.Context, event string, body []byte) (build.Prospect, error)
 	// Told keeps what deliver tells of a run; job is the Jenkins job.
 	Told(ctx context.Context, r build.Rollout, job string) error
 }

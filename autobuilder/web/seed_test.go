@@ -34,6 +34,13 @@ type seed struct {
 	count   map[string]int64
 }
 
+// office is what people do, by the real dispatcher.
+type office struct{ *dispatch.Dispatcher }
+
+func (office) Explain(context.Context, string, []byte) (build.Prospect, error) {
+	return build.Prospect{}, build.ErrNotAllowed
+}
+
 func project(name, env, clone string) build.Project {
 	p := build.Project{Name: name, Repo: "acme/" + name, CloneURL: clone}
 	if env != "" {
@@ -61,7 +68,7 @@ func newSeed(t testing.TB) *seed {
 		Ledger: book, Git: dispatch.Git{Dir: dir}, Projects: projects, Log: slog.New(slog.DiscardHandler),
 	})
 	s.week()
-	people := s.work
+	people := office{s.work}
 	s.options = web.Options{
 		Projects: func() []build.Project { return projects }, Ledger: book, People: people, Desk: desk(), Console: s.tape.read,
 		Log: slog.New(slog.DiscardHandler), Poll: 10 * time.Millisecond, Now: func() time.Time { return noon },

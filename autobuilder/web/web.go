@@ -39,6 +39,8 @@ type Ledger interface {
 	Search(ctx context.Context, word string, limit int) ([]build.Fate, error)
 	// RolloutsOf gives the runs of deliver that a build made, oldest first.
 	RolloutsOf(ctx context.Context, id string) ([]build.Rollout, error)
+	// Undecided counts the deliveries that are pending.
+	Undecided(ctx context.Context) (int, error)
 	// Version changes with everything that is written.
 	Version(ctx context.Context) (int64, error)
 }
@@ -132,6 +134,7 @@ func (s *server) pageRoutes(r chi.Router) {
 }
 
 func (s *server) apiRoutes(r chi.Router) {
+	r.Get("/api/v1/status", s.apiStatus)
 	r.Get("/api/v1/projects", s.apiProjects)
 	r.Get("/api/v1/builds", s.apiBuilds)
 	r.Get("/api/v1/builds/{id}", s.apiBuild)
@@ -143,6 +146,9 @@ func (s *server) apiRoutes(r chi.Router) {
 	r.Post("/api/v1/holds/{hold}/approve", s.acts(build.ScopeApprove, s.apiAct(s.approve)))
 	r.Post("/api/v1/holds/{hold}/reject", s.acts(build.ScopeApprove, s.apiAct(s.reject)))
 	r.Post("/api/v1/holds/{hold}/tick", s.acts(build.ScopeApprove, s.apiAct(s.tick)))
+	r.Post("/api/v1/triggers", s.acts(build.ScopeTrigger, s.apiTrigger))
+	r.Post("/api/v1/replays", s.acts(build.ScopeTrigger, s.apiReplay))
+	r.Post("/api/v1/explain", s.acts(build.ScopeRead, s.apiExplain))
 	r.Post("/api/v1/rollouts", s.acts(build.ScopeDeploy, s.apiRollout))
 }
 

@@ -77,10 +77,22 @@ func (s *shelf) Search(_ context.Context, word string, _ int) ([]build.Fate, err
 
 func (s *shelf) RolloutsOf(context.Context, string) ([]build.Rollout, error) { return nil, s.err }
 
+func (s *shelf) Undecided(context.Context) (int, error) { return 3, s.err }
+
 func (s *shelf) Version(context.Context) (int64, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.version, nil
+}
+
+func (s *shelf) begin(id string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i := range s.builds {
+		if s.builds[i].ID == id {
+			s.builds[i].State, s.builds[i].Number = build.Running, 1
+		}
+	}
 }
 
 func (s *shelf) change() {
@@ -205,6 +217,7 @@ func TestPages(t *testing.T) {
 		{path: "/api/v1/builds/b2", name: "a build as JSON", status: 200, has: []string{`"version":"v1.1.0"`}},
 		{path: "/api/v1/builds/nope", name: "an unknown build as JSON", status: 404, has: []string{`{"error":"there is no such build"}`}},
 		{path: "/api/v1/projects", name: "projects as JSON", status: 200, has: []string{`"good":{"id":"b2"`, `"last":{"id":"b3"`}},
+		{path: "/api/v1/status", name: "how far all is as JSON", status: 200, has: []string{`"pending":3`, `"last":{"id":"b3"`}},
 		{path: "/api/v1/ledger", name: "the ledger as JSON", status: 200, has: []string{`"verdict":"joined"`}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -357,6 +370,26 @@ func TestTheLastLinesComeEvenAfterTheBuildIsOver(t *testing.T) {
 	assert.Equal(t, line(1, "Finished: FAILURE"), (<-events).data)
 	tape.close()
 	assert.Equal(t, "end", (<-events).name)
+}
+
+func TestTheConsoleIsFollowedAsText(t *testing.T) {
+	ledger, tape := stock(), &tape{text: []byte("one\n")}
+	ledger.builds[0].State, ledger.builds[0].Number = build.Triggered, 0
+	server := open(t, ledger, tape.read)
+	request := streamOf(t, server.URL+"/builds/b3/console?follow")
+	answer, err := http.DefaultClient.Do(request)
+	require.NoError(t, err)
+	defer answer.Body.Close()
+	ledger.begin("b3")
+	lines := bufio.NewScanner(answer.Body)
+	require.True(t, lines.Scan())
+	assert.Equal(t, "one", lines.Text())
+	tape.write("two\n")
+	require.True(t, lines.Scan())
+	assert.Equal(t, "two", lines.Text())
+	ledger.end("b3", build.Failed)
+	assert.False(t, lines.Scan(), "it ends with the build")
+	require.NoError(t, lines.Err())
 }
 
 // A page that is open hears of every change, whoever makes it.

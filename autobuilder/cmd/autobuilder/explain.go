@@ -1,18 +1,13 @@
 package main
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"os"
-	"time"
 
 	"github.com/urfave/cli/v2"
 
 	"autobuilder/build"
-	"autobuilder/ledger"
 	"autobuilder/webhook"
 )
 
@@ -25,44 +20,21 @@ func explainCommand() *cli.Command {
 repository is asked for its branches and tags, as it is when a delivery comes in.`,
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "event", Value: "push", Usage: "the `EVENT` that the payload is of"},
-			&cli.BoolFlag{Name: "json", Usage: "one JSON object on stdout"},
+			jsonFlag(),
 		},
-		Action: explain,
+		Action: with(explain),
 	}
 }
 
-// prospect is what explain prints.
-type prospect struct {
-	Verdict string        `json:"verdict"`
-	Why     string        `json:"why"`
-	Builds  []build.Build `json:"builds,omitempty"` // that would be made
-	Holds   []build.Hold  `json:"holds,omitempty"`  // of those that would wait for people
-}
-
-func explain(c *cli.Context) error {
-	cfg, err := loadConfig(c)
-	if err != nil {
-		return err
-	}
+func explain(c *cli.Context, a access) error {
 	body, err := readPayload(c)
 	if err != nil {
 		return err
 	}
-	push, err := webhook.Parse(c.String("event"), body)
-	if err != nil {
-		return usageError{err}
-	}
-	book, done, err := lookOnly(c.Context, cfg.LedgerFile())
+	would, err := a.Explain(c.Context, c.String("event"), body)
 	if err != nil {
 		return err
 	}
-	defer done()
-	decision, err := newDispatcher(&setup{cfg: cfg}, book, nil, slog.New(slog.DiscardHandler)).
-		Consider(c.Context, build.Delivery{ID: "explain", Event: c.String("event"), Received: time.Now(), Push: push})
-	if err != nil {
-		return err
-	}
-	would := prospect{Verdict: decision.Verdict, Why: decision.Why, Builds: decision.Add, Holds: decision.Hold}
 	if c.Bool("json") {
 		return printJSON(c.App.Writer, would)
 	}
@@ -70,7 +42,7 @@ func explain(c *cli.Context) error {
 	return nil
 }
 
-func printProspect(out io.Writer, would prospect) {
+func printProspect(out io.Writer, would build.Prospect) {
 	fmt.Fprintf(out, "%s: %s\n", would.Verdict, plain(would.Why))
 	for _, b := range would.Builds {
 		fmt.Fprintf(out, "job %s would be started with COMMIT=%s BRANCH=%s TAG=%s VERSION=%s", b.Job, b.Commit, b.Branch, b.Tag, b.Version)
@@ -109,23 +81,4 @@ func readPayload(c *cli.Context) ([]byte, error) {
 		return nil, fmt.Errorf("read payload: %w", err)
 	}
 	return body, nil
-}
-
-// lookOnly opens the ledger, or an empty one that is thrown away where there is
-// none yet.
-func lookOnly(ctx context.Context, path string) (book *ledger.Ledger, done func(), err error) {
-	dir := ""
-	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
-		if dir, err = os.MkdirTemp("", "autobuilder-explain-"); err != nil {
-			return nil, nil, fmt.Errorf("make an empty ledger: %w", err)
-		}
-		path = dir + "/ledger.db"
-	}
-	book, err = ledger.Open(ctx, path)
-	return book, func() {
-		book.Close() //nolint:errcheck // nothing was written
-		if dir != "" {
-			os.RemoveAll(dir) //nolint:errcheck // a directory for temporary files
-		}
-	}, err
 }

@@ -1,12 +1,9 @@
 package main
 
 import (
-	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -14,8 +11,6 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"autobuilder/build"
-	"autobuilder/config"
-	"autobuilder/ledger"
 )
 
 func historyCommand() *cli.Command {
@@ -23,12 +18,12 @@ func historyCommand() *cli.Command {
 		Name:        "history",
 		Usage:       "list the builds, and of every delivery what became of it",
 		ArgsUsage:   "[PROJECT]",
-		Description: "Reads the ledger's file; works whether autobuilder serve runs or not.",
+		Description: "Reads the ledger's file, whether autobuilder serve runs or not; with --server what that server has.",
 		Flags: []cli.Flag{
 			&cli.IntFlag{Name: "n", Value: 20, Usage: "the last `COUNT` of each"},
-			&cli.BoolFlag{Name: "json", Usage: "one JSON object on stdout"},
+			jsonFlag(),
 		},
-		Action: history,
+		Action: with(history),
 	}
 }
 
@@ -38,26 +33,14 @@ type past struct {
 	Deliveries []build.Fate  `json:"deliveries"`
 }
 
-func history(c *cli.Context) error {
-	cfg, err := loadConfig(c)
-	if err != nil {
-		return err
-	}
-	if c.Int("n") < 1 {
+func history(c *cli.Context, a access) error {
+	switch {
+	case c.Int("n") < 1:
 		return wrongUsage("-n must be 1 or more")
+	case c.NArg() > 1:
+		return wrongUsage("history takes one PROJECT at most, after the flags")
 	}
-	var only build.Project
-	if c.Args().Present() {
-		if only, err = projectArgument(c, cfg); err != nil {
-			return err
-		}
-	}
-	book, err := openExisting(c.Context, cfg)
-	if err != nil {
-		return err
-	}
-	defer book.Close() //nolint:errcheck // nothing was written
-	found, err := lookBack(c.Context, book, only, c.Int("n"))
+	found, err := a.History(c.Context, c.Args().First(), c.Int("n"))
 	if err != nil {
 		return err
 	}
@@ -65,33 +48,6 @@ func history(c *cli.Context) error {
 		return printJSON(c.App.Writer, found)
 	}
 	return printPast(c.App.Writer, found)
-}
-
-func lookBack(ctx context.Context, book *ledger.Ledger, only build.Project, n int) (past, error) {
-	builds, err := book.Builds(ctx, only.Name, n)
-	if err != nil {
-		return past{}, err
-	}
-	fates, err := book.Fates(ctx, n)
-	if err != nil {
-		return past{}, err
-	}
-	// An empty list is [] in JSON, not null.
-	found := past{Builds: append([]build.Build{}, builds...), Deliveries: []build.Fate{}}
-	for _, f := range fates {
-		if only.Repo == "" || strings.EqualFold(f.Repo, only.Repo) {
-			found.Deliveries = append(found.Deliveries, f)
-		}
-	}
-	return found, nil
-}
-
-// openExisting opens the ledger only if there is one: to look is not to make.
-func openExisting(ctx context.Context, cfg *config.Config) (*ledger.Ledger, error) {
-	if _, err := os.Stat(cfg.LedgerFile()); errors.Is(err, os.ErrNotExist) {
-		return nil, fmt.Errorf("there is no ledger at %s yet: autobuilder serve makes it", cfg.LedgerFile())
-	}
-	return ledger.Open(ctx, cfg.LedgerFile())
 }
 
 func printJSON(out io.Writer, value any) error {

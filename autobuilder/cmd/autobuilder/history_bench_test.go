@@ -31,6 +31,11 @@ SELECT 'd' || i, 'push', strftime('%Y-%m-%dT%H:%M:%f000Z', 'now', '-' || ((10000
 	'refs/heads/master', printf('%040x', i / 5), 'ada', '{"repo":"acme/p' || i / 5 % 20 || '","ref":"refs/heads/master"}',
 	iif(i % 5, 'joined', 'build'), 'pushed to master', 'b' || (i / 5)
 FROM n;
+INSERT INTO rollouts (run, build, project, environment, action, release, version, "commit", by, result, error, started, ended, sha256, size, hosts)
+SELECT 'run-' || id, id, project, '', 'push', 'jenkins-' || job || '-' || number, version, "commit", by, iif(state = 'succeeded', 'ok', 'rolled back'), '',
+	started, ended, printf('%064x', number), 30000000,
+	'[{"host":"web-1","result":"ok","took":9.8,"stages":[{"name":"ship","state":"done","took":3.1},{"name":"switch","state":"done","took":6.2}]}]'
+FROM builds WHERE number % 2;
 `
 
 // BenchmarkHistory: how long each page and answer takes over a month's history,
@@ -67,7 +72,8 @@ func BenchmarkHistory(b *testing.B) {
 		b.ReportMetric(float64(started.Milliseconds()), "ms-to-first-answer")
 	})
 	for _, page := range []string{
-		"/", "/projects/p7", "/builds/b19987", "/ledger", "/api/v1/projects", "/api/v1/builds", "/api/v1/builds?project=p7&limit=1000",
+		"/", "/projects/p7", "/projects/p7?before=b10007", "/builds/b19987", "/holds", "/ledger", "/ledger?q=v1.0.19985", "/ledger?q=00000000000000", "/ledger?q=ada",
+		"/ledger?q=p7", "/api/v1/live", "/api/v1/builds/b19987/rollouts", "/api/v1/projects", "/api/v1/builds", "/api/v1/builds?project=p7&limit=1000",
 		"/api/v1/builds/b19987", "/api/v1/ledger", "/api/v1/ledger?limit=1000", "/healthz",
 	} {
 		b.Run(strings.ReplaceAll(strings.Trim(page, "/"), "/", "-"), func(b *testing.B) { v.measure(b, page) })

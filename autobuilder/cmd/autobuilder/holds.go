@@ -1,17 +1,14 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"strings"
 	"text/tabwriter"
 
 	"github.com/urfave/cli/v2"
 
 	"autobuilder/build"
-	"autobuilder/dispatch"
 )
 
 const whichHold = `HOLD is a project, PROJECT@TAG or the build's ID, as "autobuilder holds" shows them. A running "autobuilder serve" takes
@@ -24,18 +21,18 @@ func holdsCommand() *cli.Command {
 		ArgsUsage: "[HOLD]",
 		Flags: []cli.Flag{
 			&cli.BoolFlag{Name: "all", Usage: "also those that wait no more, newest first"},
-			&cli.BoolFlag{Name: "json", Usage: "JSON on stdout"},
+			jsonFlag(),
 		},
-		Action: holds,
+		Action: with(holds),
 	}
 }
 
 func approveCommand() *cli.Command {
 	return &cli.Command{
 		Name: "approve", Usage: "say yes to a release that is held", ArgsUsage: "HOLD", Description: whichHold,
-		Flags: []cli.Flag{noteFlag()},
-		Action: act(func(c *cli.Context, d *dispatch.Dispatcher, hold string) (build.Hold, error) {
-			return d.Approve(c.Context, hold, operator(), c.String("note"))
+		Flags: []cli.Flag{noteFlag(), jsonFlag()},
+		Action: act(func(c *cli.Context, a access, hold string) (build.Hold, error) {
+			return a.Approve(c.Context, hold, c.String("note"))
 		}),
 	}
 }
@@ -43,9 +40,9 @@ func approveCommand() *cli.Command {
 func rejectCommand() *cli.Command {
 	return &cli.Command{
 		Name: "reject", Usage: "say no to a release that is held, or stop its checklist", ArgsUsage: "HOLD", Description: whichHold,
-		Flags: []cli.Flag{noteFlag()},
-		Action: act(func(c *cli.Context, d *dispatch.Dispatcher, hold string) (build.Hold, error) {
-			return d.Reject(c.Context, hold, operator(), c.String("note"))
+		Flags: []cli.Flag{noteFlag(), jsonFlag()},
+		Action: act(func(c *cli.Context, a access, hold string) (build.Hold, error) {
+			return a.Reject(c.Context, hold, c.String("note"))
 		}),
 	}
 }
@@ -58,6 +55,7 @@ A step that failed can be ticked by hand, or done once more with --again.`,
 			noteFlag(),
 			&cli.IntFlag{Name: "step", Usage: "`NUMBER` of the step; default: the one whose turn it is"},
 			&cli.BoolFlag{Name: "again", Usage: "do once more what failed"},
+			jsonFlag(),
 		},
 		Action: act(tickByHand),
 	}
@@ -67,10 +65,10 @@ func noteFlag() cli.Flag {
 	return &cli.StringFlag{Name: "note", Usage: "`WORDS` for the ledger"}
 }
 
-func tickByHand(c *cli.Context, d *dispatch.Dispatcher, name string) (build.Hold, error) {
-	tick := build.Tick{Step: c.Int("step"), Again: c.Bool("again"), By: operator(), Note: c.String("note")}
+func tickByHand(c *cli.Context, a access, name string) (build.Hold, error) {
+	tick := build.Tick{Step: c.Int("step"), Again: c.Bool("again"), Note: c.String("note")}
 	if !c.IsSet("step") {
-		hold, err := d.Hold(c.Context, name)
+		hold, err := a.Hold(c.Context, name)
 		if err != nil {
 			return hold, err
 		}
@@ -78,57 +76,33 @@ func tickByHand(c *cli.Context, d *dispatch.Dispatcher, name string) (build.Hold
 			tick.Step = next.N
 		}
 	}
-	return d.Tick(c.Context, name, tick)
+	return a.Tick(c.Context, name, tick)
 }
 
 // act makes a command of what a person does about a hold.
-func act(do func(*cli.Context, *dispatch.Dispatcher, string) (build.Hold, error)) cli.ActionFunc {
-	return func(c *cli.Context) error {
-		if c.NArg() != 1 {
-			return wrongUsage("%s needs one HOLD, after the flags: autobuilder holds lists them", c.Command.Name)
-		}
-		d, done, err := people(c)
+func act(do func(*cli.Context, access, string) (build.Hold, error)) cli.ActionFunc {
+	return with(func(c *cli.Context, a access) error {
+		name, err := oneArgument(c, "autobuilder holds lists them")
 		if err != nil {
 			return err
 		}
-		defer done()
-		hold, err := do(c, d, c.Args().First())
-		if errors.Is(err, build.ErrNotAllowed) {
-			return fmt.Errorf("%s %s: %w", c.Command.Name, c.Args().First(), err)
-		}
+		hold, err := do(c, a, name)
 		if err != nil {
 			return err
+		}
+		if c.Bool("json") {
+			return printJSON(c.App.Writer, hold)
 		}
 		return printHold(c.App.Writer, hold)
-	}
+	})
 }
 
-// people opens the ledger that is there, for what people do.
-func people(c *cli.Context) (d *dispatch.Dispatcher, done func(), err error) {
-	cfg, err := loadConfig(c)
-	if err != nil {
-		return nil, nil, err
-	}
-	book, err := openExisting(c.Context, cfg)
-	if err != nil {
-		return nil, nil, err
-	}
-	return newDispatcher(&setup{cfg: cfg}, book, nil, slog.New(slog.DiscardHandler)), func() {
-		book.Close() //nolint:errcheck // every write is on disk already
-	}, nil
-}
-
-func holds(c *cli.Context) error {
+func holds(c *cli.Context, a access) error {
 	if c.NArg() > 1 {
 		return wrongUsage("holds takes one HOLD at most")
 	}
-	d, done, err := people(c)
-	if err != nil {
-		return err
-	}
-	defer done()
 	if c.NArg() == 1 {
-		hold, err := d.Hold(c.Context, c.Args().First())
+		hold, err := a.Hold(c.Context, c.Args().First())
 		if err != nil {
 			return err
 		}
@@ -137,7 +111,7 @@ func holds(c *cli.Context) error {
 		}
 		return printHold(c.App.Writer, hold)
 	}
-	found, err := d.Holds(c.Context, c.Bool("all"))
+	found, err := a.Holds(c.Context, c.Bool("all"))
 	if err != nil {
 		return err
 	}

@@ -78,6 +78,19 @@ func renders(cfg *config.Config, p build.Project) error {
 	return err
 }
 
+// projectArgument is the project that a command is about.
+func projectArgument(c *cli.Context, cfg *config.Config) (build.Project, error) {
+	name, err := oneArgument(c, cfg.Path+" names them")
+	if err != nil {
+		return build.Project{}, err
+	}
+	project, ok := cfg.Project(name)
+	if !ok {
+		return project, (&local{cfg: cfg}).noProject(name)
+	}
+	return project, nil
+}
+
 func renderJob(c *cli.Context) error {
 	cfg, err := loadConfig(c)
 	if err != nil {

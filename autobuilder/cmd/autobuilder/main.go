@@ -32,7 +32,7 @@ const description = `Configuration is read from autobuilder.yml (--config, AUTOB
 
 Exit codes:
   0  done
-  1  failed: a port is taken, a check did not pass, jobs differ, an approval is not allowed
+  1  failed: a port is taken, a check did not pass, jobs differ, an approval is not allowed, a server refused
   2  wrong usage or configuration; nothing was touched`
 
 // usageError is an error of the person who typed or configured.
@@ -70,11 +70,11 @@ func newApp(stdin io.Reader, stdout, stderr io.Writer) *cli.App {
 		// The library would exit by itself.
 		ExitErrHandler: func(*cli.Context, error) {},
 		OnUsageError:   onUsageError,
-		Flags: []cli.Flag{
+		Flags: append([]cli.Flag{
 			&cli.StringFlag{Name: "config", Aliases: []string{"c"}, Value: "autobuilder.yml", EnvVars: []string{"AUTOBUILDER_CONFIG"}, Usage: "configuration `FILE`"},
 			&cli.BoolFlag{Name: "debug", Usage: "log more"},
 			&cli.BoolFlag{Name: "log-json", Usage: "log as JSON lines"},
-		},
+		}, accessFlags()...),
 		Action: func(c *cli.Context) error {
 			if c.Args().Present() {
 				return wrongUsage("there is no command %q: see autobuilder --help", c.Args().First())
@@ -82,9 +82,10 @@ func newApp(stdin io.Reader, stdout, stderr io.Writer) *cli.App {
 			return cli.ShowAppHelp(c)
 		},
 		Commands: withUsageErrors([]*cli.Command{
-			serveCommand(), checkCommand(), triggerCommand(), historyCommand(),
+			serveCommand(), checkCommand(), triggerCommand(), replayCommand(), historyCommand(),
 			statusCommand(), explainCommand(), jobsCommand(),
 			holdsCommand(), approveCommand(), rejectCommand(), tickCommand(),
+			completionCommand(), completeCommand(), manualCommand(),
 		}),
 	}
 }

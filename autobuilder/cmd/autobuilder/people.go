@@ -4,10 +4,12 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"time"
 
 	"autobuilder/build"
 	"autobuilder/config"
 	"autobuilder/signin"
+	"autobuilder/webhook"
 )
 
 // readTokens are those of the config, and the one that the embedded Jenkins'
@@ -58,8 +60,7 @@ func deliverToken(cfg *config.Config) string {
 	return filepath.Join(cfg.Data, "deliver.token")
 }
 
-// Hold, Holds, Approve, Reject, Tick, MayApprove, Commits, Live and Told are those of the present
-// config's dispatcher.
+// What follows is done by the present config's dispatcher.
 
 func (c *conductor) Hold(ctx context.Context, name string) (build.Hold, error) {
 	return c.work.Load().Hold(ctx, name)
@@ -87,6 +88,27 @@ func (c *conductor) MayApprove(h build.Hold, by string) string {
 
 func (c *conductor) Commits(ctx context.Context, project, from, to string) ([]build.Commit, error) {
 	return c.work.Load().Commits(ctx, project, from, to)
+}
+
+func (c *conductor) Trigger(ctx context.Context, w build.Wish, by string) (string, error) {
+	return c.work.Load().Trigger(ctx, w, by)
+}
+
+func (c *conductor) Replay(ctx context.Context, delivery, by string) (string, error) {
+	return c.work.Load().Replay(ctx, delivery, by)
+}
+
+// wrongPayload is a webhook's JSON that is none.
+type wrongPayload struct{ error }
+
+func (wrongPayload) Is(target error) bool { return target == build.ErrNotAllowed }
+
+func (c *conductor) Explain(ctx context.Context, event string, body []byte) (build.Prospect, error) {
+	push, err := webhook.Parse(event, body)
+	if err != nil {
+		return build.Prospect{}, wrongPayload{err}
+	}
+	return c.work.Load().Prospect(ctx, build.Delivery{ID: "explain", Event: event, Received: time.Now(), Push: push})
 }
 
 func (c *conductor) Live(ctx context.Context) ([]build.Live, error) {

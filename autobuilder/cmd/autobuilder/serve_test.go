@@ -66,7 +66,7 @@ func TestAFailedBuildIsTriggeredAgainByHand(t *testing.T) {
 	require.NoError(t, os.Remove(s.repo+".stop"))
 	out, code := s.command("trigger", "shop")
 	assert.Zero(t, code)
-	assert.Contains(t, out, "refs/heads/master of shop is to be built")
+	assert.Contains(t, out, "the newest commit of shop is to be built")
 	assert.Equal(t, 2, s.reaches(1, build.Succeeded).Attempt)
 	out, code = s.command("history")
 	assert.Zero(t, code)

@@ -33,7 +33,7 @@ import (
 
 // The test's program is autobuilder too, under that name and in PATH.
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"autobuilder": main, "embedded-jenkins": embeddedJenkins})
+	testscript.Main(m, map[string]func(){"autobuilder": main, "embedded-jenkins": embeddedJenkins, "flood": flood})
 }
 
 func TestScripts(t *testing.T) {

@@ -11,8 +11,6 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"autobuilder/build"
-	"autobuilder/config"
-	"autobuilder/ledger"
 )
 
 func statusCommand() *cli.Command {
@@ -20,8 +18,8 @@ func statusCommand() *cli.Command {
 		Name:        "status",
 		Usage:       "say whether the server is ready, and how far each project is",
 		Description: "Exits 1 if the server is not ready: it does not run, or Jenkins does not answer it.",
-		Flags:       []cli.Flag{&cli.BoolFlag{Name: "json", Usage: "one JSON object on stdout"}},
-		Action:      status,
+		Flags:       []cli.Flag{jsonFlag()},
+		Action:      with(status),
 	}
 }
 
@@ -31,6 +29,8 @@ type standing struct {
 	Ready    bool      `json:"ready"`
 	Pending  int       `json:"pending"` // deliveries that are not decided
 	Projects []project `json:"projects"`
+
+	address string
 }
 
 // project is how far one project is.
@@ -40,77 +40,30 @@ type project struct {
 	Good *build.Build `json:"good,omitempty"` // newest that succeeded
 }
 
-func status(c *cli.Context) error {
+func status(c *cli.Context, a access) error {
 	if err := noArguments(c); err != nil {
 		return err
 	}
-	cfg, err := loadConfig(c)
+	now, err := a.Status(c.Context)
 	if err != nil {
 		return err
 	}
-	book, err := openExisting(c.Context, cfg)
-	if err != nil {
-		return err
-	}
-	defer book.Close() //nolint:errcheck // nothing was written
-	now, err := stand(c.Context, cfg, book)
-	if err != nil {
-		return err
-	}
-	now.Server, now.Ready = askReady(c.Context, "http://"+cfg.Listen)
 	if c.Bool("json") {
 		err = printJSON(c.App.Writer, now)
 	} else {
 		err = printStanding(c.App.Writer, now)
 	}
 	if err == nil && !now.Ready {
-		return fmt.Errorf("the server at %s is not ready", cfg.Listen)
+		return fmt.Errorf("the server at %s is not ready", now.address)
 	}
 	return err
-}
-
-func stand(ctx context.Context, cfg *config.Config, book *ledger.Ledger) (standing, error) {
-	var now standing
-	repos, err := book.PendingRepos(ctx)
-	if err != nil {
-		return now, err
-	}
-	for _, repo := range repos {
-		pending, err := book.Pending(ctx, repo)
-		if err != nil {
-			return now, err
-		}
-		now.Pending += len(pending)
-	}
-	for _, p := range cfg.Projects {
-		builds, err := book.Builds(ctx, p.Name, 100)
-		if err != nil {
-			return now, err
-		}
-		now.Projects = append(now.Projects, newest(p.Name, builds))
-	}
-	return now, nil
-}
-
-func newest(name string, builds []build.Build) project {
-	p := project{Name: name}
-	for i := range builds {
-		if p.Last == nil {
-			p.Last = &builds[i]
-		}
-		if builds[i].State == build.Succeeded && builds[i].Command == "" {
-			p.Good = &builds[i]
-			break
-		}
-	}
-	return p
 }
 
 // askReady asks the running server.
 func askReady(ctx context.Context, url string) (words string, ready bool) {
 	ctx, cancel := context.WithTimeout(ctx, 2*checkTime)
 	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url+"/readyz", http.NoBody)
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimRight(url, "/")+"/readyz", http.NoBody)
 	if err != nil {
 		return err.Error(), false
 	}

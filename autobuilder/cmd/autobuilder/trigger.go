@@ -2,16 +2,10 @@ package main
 
 import (
 	"fmt"
-	"os"
-	"os/user"
-	"strings"
-	"time"
 
 	"github.com/urfave/cli/v2"
 
 	"autobuilder/build"
-	"autobuilder/config"
-	"autobuilder/ledger"
 )
 
 func triggerCommand() *cli.Command {
@@ -25,79 +19,68 @@ second, else by the next one that starts. A commit that was built with success i
 			&cli.StringFlag{Name: "ref", Usage: "branch, tag or full commit `REF`; default: the project's branch"},
 			&cli.StringFlag{Name: "tag", Usage: "the commit of `TAG`"},
 			&cli.BoolFlag{Name: "again", Usage: "also if it was built with success"},
+			jsonFlag(),
 		},
-		Action: trigger,
+		Action: with(trigger),
 	}
 }
 
-func trigger(c *cli.Context) error {
-	cfg, err := loadConfig(c)
-	if err != nil {
-		return err
-	}
-	project, err := projectArgument(c, cfg)
+func trigger(c *cli.Context, a access) error {
+	name, err := oneArgument(c, "autobuilder status lists them")
 	if err != nil {
 		return err
 	}
 	if c.IsSet("ref") && c.IsSet("tag") {
 		return wrongUsage("--ref and --tag are both set: keep one")
 	}
-	book, err := ledger.Open(c.Context, cfg.LedgerFile())
+	wish := build.Wish{Project: name, Ref: c.String("ref"), Tag: c.String("tag"), Again: c.Bool("again")}
+	id, err := a.Trigger(c.Context, wish)
 	if err != nil {
 		return err
 	}
-	defer book.Close() //nolint:errcheck // the write is on disk already
-	delivery := build.Delivery{
-		ID: "trigger-" + build.NewID(time.Now()), Event: build.Trigger, Received: time.Now(),
-		Push: build.Push{
-			Repo: project.Repo, Project: project.Name, Ref: wantedRef(c, project),
-			Pusher: operator(), Again: c.Bool("again"),
-		},
+	return printAsked(c, id, fmt.Sprintf("%s of %s is to be built", wanted(wish), name))
+}
+
+// wanted names what a wish is for.
+func wanted(w build.Wish) string {
+	switch {
+	case w.Tag != "":
+		return w.Tag
+	case w.Ref != "":
+		return w.Ref
 	}
-	if err := book.Store(c.Context, delivery); err != nil {
+	return "the newest commit"
+}
+
+func replayCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "replay",
+		Usage:     "let a delivery be decided once more",
+		ArgsUsage: "DELIVERY",
+		Description: `DELIVERY is the id of one that "autobuilder history" lists, and GitHub under "Recent deliveries". It is decided by the
+rules and the repository of now, as a new delivery: for one that was ignored before the config was mended.`,
+		Flags:  []cli.Flag{jsonFlag()},
+		Action: with(replay),
+	}
+}
+
+func replay(c *cli.Context, a access) error {
+	delivery, err := oneArgument(c, "autobuilder history lists them")
+	if err != nil {
 		return err
 	}
-	fmt.Fprintf(c.App.Writer, "%s: %s of %s is to be built (autobuilder history says what became of it)\n",
-		delivery.ID, delivery.Push.Ref, project.Name)
-	return nil
+	id, err := a.Replay(c.Context, delivery)
+	if err != nil {
+		return err
+	}
+	return printAsked(c, id, delivery+" is to be decided once more")
 }
 
-func projectArgument(c *cli.Context, cfg *config.Config) (build.Project, error) {
-	if c.NArg() != 1 {
-		return build.Project{}, wrongUsage("%s needs one PROJECT, after the flags: one of %s", c.Command.Name, projectNames(cfg))
+// printAsked says under which id something was written down.
+func printAsked(c *cli.Context, id, what string) error {
+	if c.Bool("json") {
+		return printJSON(c.App.Writer, map[string]string{"delivery": id})
 	}
-	project, ok := cfg.Project(c.Args().First())
-	if !ok {
-		return project, wrongUsage("there is no project %q: %s has %s", c.Args().First(), cfg.Path, projectNames(cfg))
-	}
-	return project, nil
-}
-
-func projectNames(cfg *config.Config) string {
-	names := make([]string, 0, len(cfg.Projects))
-	for _, p := range cfg.Projects {
-		names = append(names, p.Name)
-	}
-	return strings.Join(names, ", ")
-}
-
-func wantedRef(c *cli.Context, project build.Project) string {
-	switch {
-	case c.IsSet("tag"):
-		return "refs/tags/" + strings.TrimPrefix(c.String("tag"), "refs/tags/")
-	case c.IsSet("ref"):
-		return c.String("ref")
-	}
-	return "refs/heads/" + project.Branch
-}
-
-// operator is who asks, for the ledger.
-func operator() string {
-	if name := os.Getenv("SUDO_USER"); name != "" {
-		return name
-	}
-	if u, err := user.Current(); err == nil {
-		return u.Username
-	}
-	return os.Getenv("USER")
+	_, err := fmt.Fprintf(c.App.Writer, "%s: %s (autobuilder history says what became of it)\n", id, plain(what))
+	return err
 }
