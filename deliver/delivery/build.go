@@ -30,7 +30,8 @@ type Build struct {
 	// Cache is what is known of earlier builds; nil: nothing.
 	Cache *cache.Cache
 
-	file     *os.File // the plain tar; without a name, or the user's own
+	tar      io.ReaderAt // the plain tar
+	file     *os.File    // that has it, without a name or the user's own; nil: it is elsewhere
 	offsets  map[manifest.Digest]int64
 	sparse   *os.File                  // contents that the tar does not have in one piece; nil: there are none
 	expanded map[manifest.Digest]int64 // where these are there
@@ -78,7 +79,7 @@ func Repack(ctx context.Context, rec release.Record, plain io.Reader) (*Build, e
 
 // Tar is the build as the store keeps it, from its beginning.
 func (b *Build) Tar() (io.ReadCloser, error) {
-	return io.NopCloser(io.NewSectionReader(b.file, 0, b.Record.Size)), nil
+	return io.NopCloser(io.NewSectionReader(b.tar, 0, b.Record.Size)), nil
 }
 
 // Close ends what is being made of the build, and gives the disk space back.
@@ -87,7 +88,10 @@ func (b *Build) Close() error {
 	if b.sparse != nil {
 		b.sparse.Close()
 	}
-	return errors.Join(err, b.file.Close())
+	if b.file != nil {
+		err = errors.Join(err, b.file.Close())
+	}
+	return err
 }
 
 // take reads a tar, into a file of its own unless it is in one already, and
@@ -107,6 +111,7 @@ func take(ctx context.Context, raw io.Reader) (*Build, error) {
 		b.Close()
 		return nil, err
 	}
+	b.tar = b.file
 	return b, nil
 }
 

@@ -65,7 +65,7 @@ func isSparse(h *tar.Header) bool {
 func (b *Build) open(n int) (io.ReadCloser, error) {
 	e := b.Manifest.Entries[n]
 	if at, ok := b.offsets[e.Digest]; ok {
-		return io.NopCloser(io.NewSectionReader(b.file, at, e.Size)), nil
+		return io.NopCloser(io.NewSectionReader(b.tar, at, e.Size)), nil
 	}
 	if at, ok := b.expanded[e.Digest]; ok {
 		return io.NopCloser(io.NewSectionReader(b.sparse, at, e.Size)), nil

@@ -205,3 +205,28 @@ func TestAParcelThatWasLeftBehindIsRemovedLater(t *testing.T) {
 	d.push(large(t, "v1", "one", 1000))
 	assert.Equal(t, []string{d.server.File("builds", "web/parcels/used")}, d.parcels())
 }
+
+// install is a delivery of what the store has.
+func (d *depotOf) install(t *testing.T, b *delivery.Build) rollout.Outcome {
+	t.Helper()
+	st := d.open(t)
+	_, err := st.Publish(t.Context(), b.Record, b.Tar, nil)
+	require.NoError(t, err)
+	require.NoError(t, st.PutIndex(t.Context(), b.Record.ID, b.Index))
+	index, err := st.Index(t.Context(), b.Record.ID)
+	require.NoError(t, err)
+	here, err := delivery.Outline(b.Record, index, st.Archive(t.Context(), b.Record))
+	require.NoError(t, err)
+	return d.delivery(here).Deliver(t.Context())
+}
+
+func TestAMachineWithAnOlderReleaseInstallsWhatChanged(t *testing.T) {
+	t.Parallel()
+	d := newDepotOf(t, "h1")
+	require.Equal(t, rollout.OK, d.install(t, large(t, "v1", "one", 1000)).Result, d.said())
+	before := d.Passed()
+	assert.Greater(t, before, int64(400_000))
+	require.Equal(t, rollout.OK, d.install(t, large(t, "v2", "two", 2000)).Result, d.said())
+	d.runs("v2")
+	assert.Less(t, d.Passed()-before, int64(100_000), "the index, the changed file, and what is read ahead")
+}

@@ -45,6 +45,7 @@ func (l Location) newest() string            { return l.Prefix + "/" + l.Job() +
 func (l Location) latest() string            { return l.Prefix + "/latest.json" }
 func (l Location) releases() string          { return l.Prefix + "/releases/" }
 func (l Location) archive(id string) string  { return l.releases() + id + ".tar" }
+func (l Location) index(id string) string    { return l.releases() + id + ".index" }
 func (l Location) parcel(name string) string { return l.Prefix + "/parcels/" + name }
 func (l Location) record(id string) string   { return l.releases() + id + ".json" }
 

@@ -24,7 +24,7 @@ func (s *Store) Prune(ctx context.Context, keep int, spare []string) ([]string, 
 	spare = append(slices.Clone(spare), latest.Release)
 	var removed []string
 	for _, id := range superfluous(records, keep, spare) {
-		for _, key := range []string{s.loc.archive(id), s.loc.record(id)} {
+		for _, key := range []string{s.loc.archive(id), s.loc.index(id), s.loc.record(id)} {
 			if err := s.s3.RemoveObject(ctx, s.loc.Bucket, key, minio.RemoveObjectOptions{}); err != nil {
 				return removed, s.wrap("remove "+key, err)
 			}

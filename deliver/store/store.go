@@ -24,6 +24,7 @@ type Options struct {
 //	PREFIX/JOB.tar            the newest archive, JOB being the last segment of PREFIX
 //	PREFIX/releases/ID.tar    each release, uncompressed
 //	PREFIX/releases/ID.json   its record, which claims the id for one build
+//	PREFIX/releases/ID.index  where in the archive its files are; it may be missing
 //	PREFIX/latest.json        the newest good release
 //	PREFIX/parcels/NAME       what servers get of a release while a delivery lasts
 type Store struct {

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -504,4 +505,49 @@ func TestOldReleasesArePruned(t *testing.T) {
 			assert.Equal(t, "b-2", again.ID, "what was removed may come again")
 		})
 	}
+}
+
+func TestPartsOfAnArchiveAreRead(t *testing.T) {
+	t.Parallel()
+	s := newShelf(t)
+	content := make([]byte, 30<<20)
+	for n := range content {
+		content[n] = byte(n * n >> 8)
+	}
+	rec, data := build(t, "b-1", 1, content)
+	_, err := s.Publish(t.Context(), rec, opener(data), nil)
+	require.NoError(t, err)
+	archive := s.Archive(t.Context(), rec)
+	for _, part := range []struct{ at, size int }{
+		{0, 10}, {10, 1 << 20}, {1<<20 + 10, 3}, {5, 100}, {20 << 20, 2 << 20}, {len(data) - 5, 5}, {17, 0},
+	} {
+		got := make([]byte, part.size)
+		_, err := archive.ReadAt(got, int64(part.at))
+		require.NoError(t, err, part)
+		assert.True(t, bytes.Equal(data[part.at:part.at+part.size], got), part)
+	}
+	n, err := archive.ReadAt(make([]byte, 10), int64(len(data)-4))
+	assert.Equal(t, 4, n)
+	require.ErrorIs(t, err, io.EOF)
+	all, err := io.ReadAll(io.NewSectionReader(archive, 0, rec.Size))
+	require.NoError(t, err)
+	assert.True(t, bytes.Equal(data, all))
+}
+
+func TestAnIndexIsWrittenOnceAndGoesWithItsRelease(t *testing.T) {
+	t.Parallel()
+	s := newShelf(t)
+	for n := int64(1); n <= 2; n++ {
+		rec := s.publish(t, fmt.Sprintf("b-%d", n), n)
+		require.NoError(t, s.PutIndex(t.Context(), rec.ID, func() ([]byte, error) { return []byte("index"), nil }))
+		require.NoError(t, s.PutIndex(t.Context(), rec.ID, func() ([]byte, error) { return nil, errors.New("it is there") }))
+	}
+	index, err := s.Index(t.Context(), "b-1")
+	require.NoError(t, err)
+	assert.Equal(t, "index", string(index))
+	_, err = s.Prune(t.Context(), 1, nil)
+	require.NoError(t, err)
+	_, err = s.Index(t.Context(), "b-1")
+	assert.True(t, store.IsKind(err, store.KindMissing), err)
+	assert.NoFileExists(t, s.server.File(bucket, "dashboard/releases/b-1.index"))
 }

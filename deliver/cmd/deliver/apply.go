@@ -124,7 +124,7 @@ func (c *course) find(ctx context.Context, doc *plan.Document, file string) (*de
 	case err != nil:
 		return nil, err
 	case file == "" && stored:
-		c.delivery.Package = func(ctx context.Context) (*delivery.Build, error) { return fetch(ctx, c.store, doc.Release.ID) }
+		c.delivery.Package = func(context.Context) (*delivery.Build, error) { return fetch(ctx, c.store, doc.Release.ID) }
 		return nil, nil
 	case file == "" && doc.Action == delivery.Rollback:
 		return nil, nil

@@ -122,8 +122,8 @@ func toThisMachine(c *config.Config, d *delivery.Delivery) error {
 		return fmt.Errorf("install: %w", err)
 	}
 	d.Hosts, d.Relist, d.Order = []inventory.Host{{Name: name}}, nil, plan.Order{}
-	d.Depot = nil              // what it has to get, it gets itself in any case
-	d.Hooks = delivery.Hooks{} // they are for where deliver is started, beside the balancer
+	d.Depot, d.Cache = nil, nil // what it has to get it gets itself, and keeps nowhere else
+	d.Hooks = delivery.Hooks{}  // they are for where deliver is started, beside the balancer
 	d.Open = func(context.Context, inventory.Host) (host.Server, error) { return host.NewLocal(d.App.Place) }
 	d.App.Bare = !c.Value("SERVICE").Given && !c.Value("SUPERVISOR").Given && !c.Value("RESTART_CMD").Given
 	return nil

@@ -53,7 +53,7 @@ func (c *course) back(ctx context.Context, to string) error {
 	// Who goes back wants to be back: the release is known, and time matters.
 	c.delivery.Order.Canary, c.delivery.Order.Pause = 0, 0
 	if c.store != nil {
-		c.delivery.Package = func(ctx context.Context) (*delivery.Build, error) { return fetch(ctx, c.store, rec.ID) }
+		c.delivery.Package = func(context.Context) (*delivery.Build, error) { return fetch(ctx, c.store, rec.ID) }
 	}
 	return nil
 }

@@ -38,6 +38,10 @@ func (e *environment) publish(ctx context.Context, st *store.Store, b *delivery.
 	if err != nil {
 		return done, fmt.Errorf("publish %s: %w", b.Record.ID, err)
 	}
+	// Without it, who installs the release gets all of the archive.
+	if err := st.PutIndex(ctx, b.Record.ID, b.Index); err != nil {
+		fmt.Fprintf(e.stderr, "deliver: note: %v\n", err)
+	}
 	if !e.output.compact && !done.Already {
 		fmt.Fprintf(e.stderr, "-----> %s is in %s\n", b.Record.ID, st)
 	}
@@ -70,8 +74,22 @@ func (e *environment) pruneStore(ctx context.Context, st *store.Store, keep int,
 	}
 }
 
-// fetch makes a build of a release in the store.
+// fetch makes a build of a release in the store. Only those of its files are read
+// that are needed, while ctx lasts; where nobody wrote down where they are, all of it is read at once.
 func fetch(ctx context.Context, st *store.Store, id string) (*delivery.Build, error) {
+	rec, err := st.Record(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	if index, err := st.Index(ctx, id); err == nil {
+		if b, err := delivery.Outline(rec, index, st.Archive(ctx, rec)); err == nil {
+			return b, nil
+		}
+	}
+	return fetchWhole(ctx, st, id)
+}
+
+func fetchWhole(ctx context.Context, st *store.Store, id string) (*delivery.Build, error) {
 	rec, body, err := st.Get(ctx, id)
 	if err != nil {
 		return nil, err
