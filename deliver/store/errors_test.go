@@ -102,31 +102,22 @@ func TestTheInstancesRoleIsAskedLast(t *testing.T) {
 	t.Parallel()
 	server := storetest.Start(t)
 	server.Bucket(t, bucket)
-	imds := httptest.NewServer(role(storetest.Key, storetest.Secret))
-	defer imds.Close()
-	st, err := store.Open(t.Context(), "s3://builds/dashboard", store.Options{
-		Endpoint: server.Endpoint,
-		Getenv:   getenv("HOME="+t.TempDir(), "AWS_EC2_METADATA_SERVICE_ENDPOINT="+imds.URL),
-	})
-	require.NoError(t, err)
-	_, err = st.List(t.Context())
-	require.NoError(t, err)
-}
+	byRole := func(role, dir string) error {
+		st, err := store.Open(t.Context(), "s3://builds/dashboard", store.Options{
+			Endpoint: server.Endpoint, Getenv: getenv("HOME="+dir, "AWS_EC2_METADATA_SERVICE_ENDPOINT="+role),
+		})
+		require.NoError(t, err)
+		_, err = st.List(t.Context())
+		return err
+	}
+	good := storetest.StartRole(t, storetest.Key, storetest.Secret, "")
+	require.NoError(t, byRole(good, t.TempDir()))
 
-// role speaks as the metadata service of a cloud instance does.
-func role(key, secret string) http.Handler {
-	const path = "/latest/meta-data/iam/security-credentials/"
-	mux := http.NewServeMux()
-	mux.HandleFunc("PUT /latest/api/token", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("t")) })
-	mux.HandleFunc("GET "+path+"{$}", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("deployer")) })
-	mux.HandleFunc("GET "+path+"deployer", func(w http.ResponseWriter, r *http.Request) {
-		if r.Header.Get("X-aws-ec2-metadata-token") != "t" {
-			http.Error(w, "no token", http.StatusUnauthorized)
-			return
-		}
-		_, _ = w.Write([]byte(`{"Code":"Success","AccessKeyId":"` + key + `","SecretAccessKey":"` + secret + `","Expiration":"2099-01-01T00:00:00Z"}`))
-	})
-	return mux
+	bad := storetest.StartRole(t, "nobody", "x", "a token that the store does not know")
+	err := byRole(bad, t.TempDir())
+	assert.True(t, store.IsKind(err, store.KindDenied), err)
+	require.ErrorContains(t, err, "the instance's role")
+	assert.NoError(t, byRole(bad, home(t, map[string]string{".s3cfg": server.S3cfg()})))
 }
 
 func TestNoCredentialsNamesWhereItLooked(t *testing.T) {

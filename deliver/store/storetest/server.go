@@ -7,7 +7,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"syscall"
 	"testing"
 	"time"
 
@@ -32,20 +31,13 @@ type Server struct {
 // machine the test is skipped, or fails where nothing may be skipped.
 func Start(t testing.TB) *Server {
 	t.Helper()
-	program := find(t)
+	program := find(t, "versitygw")
 	dir := filepath.Join(t.TempDir(), "s3")
 	require.NoError(t, os.MkdirAll(dir, 0o755))
 	addr := freeAddress(t)
 	cmd := exec.Command(program, "-q", "--port", addr, "posix", dir)
 	cmd.Env = append(os.Environ(), "ROOT_ACCESS_KEY="+Key, "ROOT_SECRET_KEY="+Secret)
-	cmd.Stderr = os.Stderr
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	require.NoError(t, cmd.Start())
-	t.Cleanup(func() {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
-	})
-	require.Eventually(t, func() bool { return accepts(addr) }, 20*time.Second, 20*time.Millisecond, "versitygw does not listen on %s", addr)
+	run(t, cmd, addr)
 	return &Server{Endpoint: "http://" + addr, Address: addr, dir: dir}
 }
 
@@ -77,23 +69,23 @@ func (s *Server) S3cfg() string {
 }
 
 // Need is find for those who only want to know that Start would find it.
-func Need(t testing.TB) { find(t) }
+func Need(t testing.TB) { find(t, "versitygw") }
 
-// find looks for versitygw in PATH and in .cache/bin of the checkout.
-func find(t testing.TB) string {
+// find looks for a program in PATH and in .cache/bin of the checkout.
+func find(t testing.TB, name string) string {
 	t.Helper()
-	if program, err := exec.LookPath("versitygw"); err == nil {
+	if program, err := exec.LookPath(name); err == nil {
 		return program
 	}
 	dir, err := os.Getwd()
 	require.NoError(t, err)
 	for ; dir != filepath.Dir(dir); dir = filepath.Dir(dir) {
-		program := filepath.Join(dir, ".cache", "bin", "versitygw")
+		program := filepath.Join(dir, ".cache", "bin", name)
 		if _, err := os.Stat(program); err == nil {
 			return program
 		}
 	}
-	const reason = "needs versitygw in PATH or in .cache/bin of the checkout"
+	reason := "needs " + name + " in PATH or in .cache/bin of the checkout: lab/requirements --install test"
 	if os.Getenv("CI") == "true" || os.Getenv("DELIVER_TEST_NO_SKIP") == "1" {
 		t.Fatal(reason)
 	}
