@@ -224,7 +224,7 @@ func (c *call) pump(body io.Reader) error {
 		switch {
 		case source.err != nil:
 			return source.err
-		case err != nil:
+		case errors.Is(err, io.EOF):
 			return nil
 		}
 	}

@@ -3,7 +3,6 @@ package host
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"io"
 	"strings"
 	"testing"
@@ -77,5 +76,5 @@ func TestMessagesOfAConversationAreOneStream(t *testing.T) {
 	}
 	assert.Less(t, sizes[49], 20, "what was said before costs little")
 	_, err := r.next()
-	assert.True(t, errors.Is(err, io.EOF))
+	assert.ErrorIs(t, err, io.EOF)
 }
