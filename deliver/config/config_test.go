@@ -80,7 +80,7 @@ func TestEverySettingReachesItsField(t *testing.T) {
 APP=shop APP_USER=web DELIVER_TO=/srv/shop HOSTS="a me@b:22" STRATEGY=tarball
 BUILD=- RELEASE_ID=r1 REFSPEC=main REVISION=abc BRANCH=topic TAG=v1 VERSION=1.0 COMMIT=def
 ORDER=rolling BATCH=1,50% CANARY=1 PAUSE=5 MAX_FAILURES=1 MAX_UNREACHABLE=10% ON_FAILURE=stop MAX_SHRINK=20% WAIT=1m LEASE_TTL=9s
-SUPERVISOR=runit SERVICE=web RESTART_CMD="./restart now" PORT=5000 SHARED_PATHS=(log tmp) LINK=copy VIA=ssh
+SUPERVISOR=runit SERVICE=web RESTART_CMD="./restart now" PORT=5000 SHARED_PATHS=(log tmp) SHARE_TREES=node_modules LINK=copy VIA=ssh
 HEALTH_URL=http://localhost/ HEALTH_PORT=80 HEALTH_CMD=true HEALTH_RISE=1 HEALTH_INTERVAL=1s HEALTH_TIMEOUT=2s HEALTH_DEADLINE=3s
 KEEP_RELEASES=9 STORE=s3://b/p STORE_ENDPOINT=http://localhost:1 STORE_KEEP=8 LOG_FILE=/var/log/d
 SSH_TIMEOUT=3 SSH_CONFIG=ssh KNOWN_HOSTS=known HOST_KEY=accept-new STEP_TIMEOUT=1m HOOK_TIMEOUT=2m
@@ -92,7 +92,7 @@ BUILD_TAG=bt BUILD_NUMBER=7 BUILD_URL=http://j/7 JOB_NAME=job GIT_COMMIT=123 AUT
 		Build: "-", ReleaseID: "r1", Refspec: "main", Revision: "abc", Branch: "topic", Tag: "v1", Version: "1.0", Commit: "def",
 		Order: "rolling", Batch: "1,50%", Canary: "1", Pause: 5 * time.Second, MaxFailures: "1", MaxUnreachable: "10%", OnFailure: "stop", MaxShrink: "20%",
 		Wait: time.Minute, LeaseTTL: 9 * time.Second, AllowOlder: true,
-		Supervisor: "runit", Service: "web", RestartCmd: "./restart now", Port: 5000, SharedPaths: []string{"log", "tmp"}, Link: "copy",
+		Supervisor: "runit", Service: "web", RestartCmd: "./restart now", Port: 5000, SharedPaths: []string{"log", "tmp"}, ShareTrees: []string{"node_modules"}, Link: "copy",
 		HealthURL: "http://localhost/", HealthPort: 80, HealthCmd: "true", HealthRise: 1,
 		HealthInterval: time.Second, HealthTimeout: 2 * time.Second, HealthDeadline: 3 * time.Second,
 		KeepReleases: 9, Store: "s3://b/p", StoreEndpoint: "http://localhost:1", StoreKeep: 8, Via: "ssh", LogFile: "/var/log/d",

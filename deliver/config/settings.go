@@ -48,6 +48,7 @@ type Settings struct {
 	Formation   string
 	Port        int
 	SharedPaths []string
+	ShareTrees  []string
 	Link        string // auto, copy
 
 	HealthURL      string

@@ -135,6 +135,7 @@ func theService() []Variable {
 		row("SHARED_PATHS", "shared-paths", "", "paths that all releases share", list(func(s *Settings) *[]string { return &s.SharedPaths })),
 		row("LINK", "link", "auto", "auto: releases share the files that have not changed; copy: for apps that write into their release", text(func(s *Settings) *string { return &s.Link })).
 			choices("auto", "copy"),
+		row("SHARE_TREES", "share-trees", "", "directories, as node_modules, that are kept once for all releases that have the same, and linked to", list(func(s *Settings) *[]string { return &s.ShareTrees })),
 	}
 }
 

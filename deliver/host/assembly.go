@@ -23,7 +23,12 @@ type assembly struct {
 	uid    uint32 // whose the files are
 	umask  uint32 // taken from the modes of entries
 	plain  uint32 // mode of a directory that no entry speaks of
-	shared func(name string) (below, there bool)
+
+	outside  []bool // by entry: no file of the release's own, but one of a shared path or of a kept tree
+	spared   []bool // by entry: not made, for what stands in its place is there
+	lasting  []int  // directories that are to be kept
+	timeless []bool // by entry: below one of these, where times do not count
+	trees    []keptTree
 
 	made   []bool                    // by entry; each is only touched by whoever makes it
 	inodes []inode                   // by entry
@@ -39,8 +44,9 @@ func newAssembly(target *manifest.Manifest, dir string) (*assembly, error) {
 	}
 	a := &assembly{
 		target: target, path: dir, top: top, uid: uint32(unix.Geteuid()), umask: uint32(tarUmask()), plain: 0o777 &^ uint32(processUmask()),
-		shared: func(string) (bool, bool) { return false, false },
-		made:   make([]bool, len(target.Entries)), inodes: make([]inode, len(target.Entries)),
+		outside: make([]bool, len(target.Entries)), spared: make([]bool, len(target.Entries)),
+		timeless: make([]bool, len(target.Entries)),
+		made:     make([]bool, len(target.Entries)), inodes: make([]inode, len(target.Entries)),
 		keys: make([]manifest.Digest, len(target.Entries)), copies: map[manifest.Digest][]int{},
 	}
 	for n, e := range target.Entries {
@@ -54,10 +60,18 @@ func newAssembly(target *manifest.Manifest, dir string) (*assembly, error) {
 
 func (a *assembly) close() { a.top.close() }
 
+// share has the entries that sharing knows lie at a shared path.
+func (a *assembly) share(sharing func(name string) (below, there bool)) {
+	for n, e := range a.target.Entries {
+		below, there := sharing(e.Path)
+		a.outside[n], a.spared[n] = below, below && there
+	}
+}
+
 // directories makes all of them, for the owner alone while they are filled.
 func (a *assembly) directories() error {
-	for _, e := range a.target.Entries[1:] {
-		if e.Kind != manifest.Directory {
+	for n, e := range a.target.Entries {
+		if e.Kind != manifest.Directory || n == 0 || a.spared[n] {
 			continue
 		}
 		if err := unix.Mkdirat(int(a.top), e.Path, 0o700); err != nil {
@@ -67,15 +81,12 @@ func (a *assembly) directories() error {
 	return nil
 }
 
-// wanted are the files that are still to be made. What is below a shared path
-// that is there already is never made: it would give way to the link.
+// wanted are the files that are still to be made. What is spared is never made: it
+// would give way to a link.
 func (a *assembly) wanted() []int {
 	var found []int
 	for n, e := range a.target.Entries {
-		if e.Kind != manifest.File || a.made[n] {
-			continue
-		}
-		if below, there := a.shared(e.Path); !below || !there {
+		if e.Kind == manifest.File && !a.made[n] && !a.spared[n] {
 			found = append(found, n)
 		}
 	}
@@ -84,7 +95,7 @@ func (a *assembly) wanted() []int {
 
 // each calls do for the directory of every entry that is asked for.
 func (a *assembly) each(numbers []int, do func(dir dirFD, f family) error) error {
-	return eachFamily(a.top, a.target, numbers, do)
+	return eachFamily(a.top.open, a.target, numbers, do)
 }
 
 // write makes the file of entry n with content, which is all of it. It is
@@ -227,8 +238,7 @@ func (a *assembly) lacks(n int) bool {
 		if a.made[other] {
 			return false
 		}
-		below, there := a.shared(a.target.Entries[other].Path)
-		wanted = wanted || !below || !there
+		wanted = wanted || !a.spared[other]
 	}
 	return wanted || !a.target.Whole(n)
 }
@@ -250,8 +260,8 @@ func (a *assembly) complete() {
 
 // links makes symlinks and hard links.
 func (a *assembly) links() error {
-	for _, e := range a.target.Entries {
-		if below, there := a.shared(e.Path); below && there {
+	for n, e := range a.target.Entries {
+		if a.spared[n] {
 			continue
 		}
 		var err error
@@ -270,16 +280,16 @@ func (a *assembly) links() error {
 	return nil
 }
 
-// hardLink makes a second name. Where its first is below a shared path and was
-// not made, the name stays away with it.
+// hardLink makes a second name. Where its first was spared, the name stays away
+// with it.
 func (a *assembly) hardLink(e manifest.Entry) error {
-	if below, there := a.shared(e.Target); below && there {
+	first, ok := a.target.Find(e.Target)
+	if ok && a.spared[first] {
 		return nil
 	}
 	if err := unix.Linkat(int(a.top), e.Target, int(a.top), e.Path, 0); err != nil {
 		return err
 	}
-	first, ok := a.target.Find(e.Target)
 	if !ok || a.target.Entries[first].Kind != manifest.File {
 		return nil
 	}
@@ -292,22 +302,27 @@ func (a *assembly) hardLink(e manifest.Entry) error {
 // finishDirectories sets times and modes, the deepest first, of what is at and
 // below name. What may be moved afterwards stays open to its owner.
 func (a *assembly) finishDirectories(name string) error {
-	for _, e := range slices.Backward(a.target.Entries) {
-		if e.Kind != manifest.Directory || !within(e.Path, name) || slices.ContainsFunc(a.moved, func(top string) bool { return within(e.Path, top) }) {
+	for n, e := range slices.Backward(a.target.Entries) {
+		if a.spared[n] || e.Kind != manifest.Directory || !within(e.Path, name) || slices.ContainsFunc(a.moved, func(top string) bool { return within(e.Path, top) }) {
 			continue
 		}
-		mode := a.mode(e)
-		if e.Implied {
-			mode = a.plain | 0o700
-		}
-		if name != "." && e.Path == name {
-			mode |= 0o700
-		}
-		if err := a.finishDirectory(e, mode); err != nil {
+		if err := a.finishDirectory(e, a.directoryMode(e, name != "." && e.Path == name)); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// directoryMode is what e says, but that one which is moved stays open to its owner.
+func (a *assembly) directoryMode(e manifest.Entry, moved bool) uint32 {
+	mode := a.mode(e)
+	if e.Implied {
+		mode = a.plain | 0o700
+	}
+	if moved {
+		mode |= 0o700
+	}
+	return mode
 }
 
 func (a *assembly) finishDirectory(e manifest.Entry, mode uint32) error {
@@ -330,12 +345,12 @@ func within(name, top string) bool {
 // keeping is what is to be remembered of the tree. What went to a shared path
 // is no longer the release's own.
 func (a *assembly) keeping() *keeping {
-	for n, e := range a.target.Entries {
-		if below, _ := a.shared(e.Path); below {
+	for n, outside := range a.outside {
+		if outside {
 			a.inodes[n] = inode{}
 		}
 	}
-	return &keeping{manifest: a.target, inodes: a.inodes}
+	return &keeping{manifest: a.target, trees: a.trees, inodes: a.inodes}
 }
 
 // names says which files the ranges of contents are, as a message has them.

@@ -129,12 +129,12 @@ func families(m *manifest.Manifest, numbers []int) []family {
 
 // eachFamily calls do for the directory of every entry that is asked for, some
 // directories at a time.
-func eachFamily(top dirFD, m *manifest.Manifest, numbers []int, do func(dir dirFD, f family) error) error {
+func eachFamily(open func(name string) (dirFD, error), m *manifest.Manifest, numbers []int, do func(dir dirFD, f family) error) error {
 	var group errgroup.Group
 	group.SetLimit(max(2, runtime.GOMAXPROCS(0)))
 	for _, f := range families(m, numbers) {
 		group.Go(func() error {
-			dir, err := top.open(f.dir)
+			dir, err := open(f.dir)
 			if err != nil {
 				return err
 			}

@@ -16,7 +16,7 @@ import (
 type ancestor struct {
 	*keeping
 	id     string
-	top    dirFD
+	site   *site
 	copied bool // LINK=copy: no file is shared with it
 	clones bool // the file system shares blocks, so that no inode has to be
 
@@ -39,16 +39,16 @@ func (l *Local) ancestor(id string, want manifest.Digest) (*ancestor, error) {
 	if k.manifest.Digest() != want {
 		return nil, noBase(id, "it is another tree than expected")
 	}
-	top, err := openTop(l.releaseDir(id))
+	at, err := l.openRelease(id, k)
 	if err != nil {
 		return nil, l.wrap("open release "+id, err)
 	}
-	an := &ancestor{keeping: k, id: id, top: top, copied: l.place.Link == LinkCopy, taken: make([]atomic.Bool, len(k.inodes))}
+	an := &ancestor{keeping: k, id: id, site: at, copied: l.place.Link == LinkCopy, taken: make([]atomic.Bool, len(k.inodes))}
 	an.byDigest, an.known = sync.OnceValue(an.contents), sync.OnceValue(l.known)
 	return an, nil
 }
 
-func (an *ancestor) close() { an.top.close() }
+func (an *ancestor) close() { an.site.close() }
 
 func (an *ancestor) contents() map[manifest.Digest][]int {
 	found := map[manifest.Digest][]int{}
@@ -66,7 +66,7 @@ func (an *ancestor) read(entry int, offset int64, part []byte) error {
 		return os.ErrNotExist
 	}
 	name := an.manifest.Entries[entry].Path
-	dir, err := an.top.open(path.Dir(name))
+	dir, err := an.site.open(path.Dir(name))
 	if err != nil {
 		return err
 	}
@@ -86,7 +86,7 @@ func (a *assembly) inherit(an *ancestor) error {
 	an.clones = !an.copied && an.probe(a)
 	an.reserve(a.target)
 	return a.each(a.wanted(), func(dir dirFD, f family) error {
-		old := &oldDirs{top: an.top}
+		old := &oldDirs{site: an.site}
 		defer old.close()
 		for _, n := range f.children {
 			if err := a.inheritOne(an, old, dir, n); err != nil {
@@ -112,7 +112,7 @@ func (an *ancestor) probe(a *assembly) bool {
 		if e.Kind != manifest.File || e.Size == 0 || an.inodes[n].Number == 0 {
 			continue
 		}
-		dir, err := an.top.open(path.Dir(e.Path))
+		dir, err := an.site.open(path.Dir(e.Path))
 		if err != nil {
 			return false
 		}
@@ -166,7 +166,7 @@ func (an *ancestor) damage(name string) {
 // oldDirs keeps the last directory of the ancestor open: most files of a
 // directory come from one.
 type oldDirs struct {
-	top  dirFD
+	site *site
 	name string
 	dir  dirFD
 	is   bool
@@ -177,7 +177,7 @@ func (o *oldDirs) open(name string) (dirFD, error) {
 		return o.dir, nil
 	}
 	o.close()
-	dir, err := o.top.open(name)
+	dir, err := o.site.open(name)
 	if err != nil {
 		return -1, err
 	}
@@ -248,11 +248,10 @@ func (h heir) genuine(st *unix.Stat_t) bool {
 // that of the archive, not of the file: the old one's stands for it.
 func (h heir) shares(st *unix.Stat_t) bool {
 	e := h.is()
-	below, _ := h.tree.shared(e.Path)
 	sec, nsec := st.Mtim.Unix()
 	when := manifest.Time{Sec: sec, Nsec: int32(nsec)}
-	return !h.ancestor.copied && !h.ancestor.clones && !below &&
-		st.Mode&0o7777 == h.tree.mode(e) && st.Uid == h.tree.uid && (h.tree.target.Bears(e) || when == e.Time)
+	return !h.ancestor.copied && !h.ancestor.clones && !h.tree.outside[h.n] &&
+		st.Mode&0o7777 == h.tree.mode(e) && st.Uid == h.tree.uid && (h.tree.timeless[h.n] || h.tree.target.Bears(e) || when == e.Time)
 }
 
 // link gives the old inode a name in the new tree. Where an inode has as many

@@ -65,18 +65,23 @@ func (in *intake) take(frame *delta.Frame) error {
 }
 
 func (in *intake) takeFamily(f family, contents map[int][]byte, aided bool) error {
+	wanted := f.children[:0]
+	for _, n := range f.children {
+		if !in.skips(n) {
+			wanted = append(wanted, n)
+		} else if !in.target.Complete(n, sha256.Sum256(contents[n])) && !aided {
+			return in.damaged(n)
+		}
+	}
+	if len(wanted) == 0 {
+		return nil // the directory itself may not be here
+	}
 	dir, err := in.top.open(f.dir)
 	if err != nil {
 		return err
 	}
 	defer dir.close()
-	for _, n := range f.children {
-		if in.skips(n) {
-			if !in.target.Complete(n, sha256.Sum256(contents[n])) && !aided {
-				return in.damaged(n)
-			}
-			continue
-		}
+	for _, n := range wanted {
 		genuine, err := in.write(dir, n, contents[n])
 		if err == nil && !genuine && !aided {
 			err = in.damaged(n)
@@ -91,8 +96,7 @@ func (in *intake) takeFamily(f family, contents map[int][]byte, aided bool) erro
 // skips says whether a content is not to be written: what is at its path is
 // shared, or was made from elsewhere meanwhile.
 func (in *intake) skips(n int) bool {
-	below, there := in.shared(in.target.Entries[n].Path)
-	return in.made[n] || (below && there)
+	return in.made[n] || in.spared[n]
 }
 
 // damaged is the error of a content that is not the one that its place is for.

@@ -1,15 +1,14 @@
 package host
 
 import (
-	"bytes"
 	"context"
-	"crypto/sha256"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/google/renameio/v2"
 	"golang.org/x/sys/unix"
@@ -35,57 +34,118 @@ func inodeOf(st *unix.Stat_t) inode {
 // entry the inode that it became.
 type keeping struct {
 	manifest *manifest.Manifest
+	trees    []keptTree
 	inodes   []inode
 }
 
 // The file of a keeping is the SHA-256 of what follows, the length of the
-// manifest, the manifest, and the inodes.
+// manifest, the manifest, the number of kept trees, the entry, the length of
+// the name and the name of each, and the inodes that are not in these.
 
 func (k *keeping) encode() []byte {
 	encoded := k.manifest.Encode()
-	out := make([]byte, sha256.Size, sha256.Size+8+len(encoded)+len(k.inodes)*inodeSize)
+	out := make([]byte, 0, 8+len(encoded)+len(k.inodes)*inodeSize)
 	out = binary.LittleEndian.AppendUint64(out, uint64(len(encoded)))
 	out = append(out, encoded...)
-	for _, i := range k.inodes {
+	out = binary.LittleEndian.AppendUint32(out, uint32(len(k.trees)))
+	own := slices.Clone(k.inodes)
+	for _, t := range k.trees {
+		out = binary.LittleEndian.AppendUint32(out, uint32(t.entry))
+		out = binary.LittleEndian.AppendUint32(out, uint32(len(t.name)))
+		out = append(out, t.name...)
+		clear(own[t.entry : t.entry+1+len(k.manifest.Below(t.entry))])
+	}
+	return sealed(append(out, encodeInodes(own)...))
+}
+
+func encodeInodes(inodes []inode) []byte {
+	out := make([]byte, 0, len(inodes)*inodeSize)
+	for _, i := range inodes {
 		out = binary.LittleEndian.AppendUint64(out, i.Number)
 		out = binary.LittleEndian.AppendUint64(out, uint64(i.Modified))
 		out = binary.LittleEndian.AppendUint64(out, uint64(i.Changed))
 	}
-	sum := sha256.Sum256(out[sha256.Size:])
-	copy(out, sum[:])
 	return out
+}
+
+func decodeInodes(encoded []byte) []inode {
+	inodes := make([]inode, len(encoded)/inodeSize)
+	for n := range inodes {
+		at := encoded[n*inodeSize:]
+		inodes[n] = inode{
+			Number:   binary.LittleEndian.Uint64(at),
+			Modified: int64(binary.LittleEndian.Uint64(at[8:])),
+			Changed:  int64(binary.LittleEndian.Uint64(at[16:])),
+		}
+	}
+	return inodes
 }
 
 var errKeeping = errors.New("it is damaged")
 
-func decodeKeeping(content []byte) (*keeping, error) {
-	if len(content) < sha256.Size+8 {
-		return nil, errKeeping
+// parts are those of a keeping's file, not decoded yet.
+type parts struct {
+	manifest []byte
+	trees    []keptTree
+	inodes   []byte
+}
+
+func parseKeeping(file []byte) (parts, error) {
+	content, ok := unsealed(file)
+	r := &fields{rest: content}
+	p := parts{manifest: r.take(r.number(8))}
+	for range r.number(4) {
+		entry := r.number(4)
+		p.trees = append(p.trees, keptTree{entry: int(entry), name: string(r.take(r.number(4)))})
+		if r.short {
+			break
+		}
 	}
-	if sum := sha256.Sum256(content[sha256.Size:]); !bytes.Equal(sum[:], content[:sha256.Size]) {
-		return nil, errKeeping
+	p.inodes = r.rest
+	if !ok || r.short || len(p.inodes)%inodeSize != 0 {
+		return parts{}, errKeeping
 	}
-	content = content[sha256.Size:]
-	size := binary.LittleEndian.Uint64(content)
-	content = content[8:]
-	if size > uint64(len(content)) {
-		return nil, errKeeping
+	return p, nil
+}
+
+// fields takes a file apart; short stays once it was.
+type fields struct {
+	rest  []byte
+	short bool
+}
+
+func (f *fields) take(n uint64) []byte {
+	if n > uint64(len(f.rest)) {
+		f.rest, f.short = nil, true
+		return nil
 	}
-	m, err := manifest.Decode(content[:size])
+	part := f.rest[:n]
+	f.rest = f.rest[n:]
+	return part
+}
+
+func (f *fields) number(size uint64) uint64 {
+	var whole [8]byte
+	copy(whole[:], f.take(size))
+	return binary.LittleEndian.Uint64(whole[:])
+}
+
+func decodeKeeping(file []byte) (*keeping, error) {
+	p, err := parseKeeping(file)
 	if err != nil {
 		return nil, err
 	}
-	content = content[size:]
-	if len(content) != len(m.Entries)*inodeSize {
+	m, err := manifest.Decode(p.manifest)
+	if err != nil {
+		return nil, err
+	}
+	k := &keeping{manifest: m, trees: p.trees, inodes: decodeInodes(p.inodes)}
+	if len(k.inodes) != len(m.Entries) {
 		return nil, errKeeping
 	}
-	k := &keeping{manifest: m, inodes: make([]inode, len(m.Entries))}
-	for n := range k.inodes {
-		at := content[n*inodeSize:]
-		k.inodes[n] = inode{
-			Number:   binary.LittleEndian.Uint64(at),
-			Modified: int64(binary.LittleEndian.Uint64(at[8:])),
-			Changed:  int64(binary.LittleEndian.Uint64(at[16:])),
+	for _, t := range k.trees {
+		if t.entry >= len(m.Entries) || m.Entries[t.entry].Kind != manifest.Directory || !filepath.IsLocal(t.name) {
+			return nil, errKeeping
 		}
 	}
 	return k, nil
@@ -119,11 +179,17 @@ func (l *Local) kept(id string) (*keeping, error) {
 	if err != nil {
 		return nil, noBase(id, "its manifest: "+err.Error())
 	}
+	l.overlay(k)
 	return k, nil
 }
 
 // keep writes down again what is remembered of release id.
 func (l *Local) keep(id string, k *keeping) error {
+	for _, t := range k.trees {
+		if err := l.keepTree(k, t); err != nil {
+			return l.wrap("remember "+id, err)
+		}
+	}
 	return l.wrap("remember "+id, renameio.WriteFile(l.keepingFile(id), k.encode(), 0o644, renameio.WithTempDir(l.incoming())))
 }
 

@@ -38,10 +38,8 @@ func NewLocal(place Place) (*Local, error) {
 			Hint:    "DELIVER_TO is an absolute path, or one that starts with ~",
 		}
 	}
-	for _, path := range place.SharedPaths {
-		if err := checkShared(path); err != nil {
-			return nil, err
-		}
+	if err := place.checkSharing(); err != nil {
+		return nil, err
 	}
 	return &Local{place: place, root: filepath.Clean(root)}, nil
 }

@@ -45,6 +45,12 @@ func TestPlacesThatAreNone(t *testing.T) {
 		"all shared":                {Root: "/srv/app", SharedPaths: []string{"."}},
 		"deliver's own hooks":       {Root: "/srv/app", SharedPaths: []string{".deliver/hooks"}},
 		"a shared path with detour": {Root: "/srv/app", SharedPaths: []string{"log/../.."}},
+		"a shared tree above":       {Root: "/srv/app", SharedTrees: []string{"../node_modules"}},
+		"a release as a tree":       {Root: "/srv/app", SharedTrees: []string{"./"}},
+		"a tree in a shared path":   {Root: "/srv/app", SharedPaths: []string{"data"}, SharedTrees: []string{"data/node_modules"}},
+		"a shared path in a tree":   {Root: "/srv/app", SharedPaths: []string{"node_modules/.cache"}, SharedTrees: []string{"node_modules/"}},
+		"a tree in a tree":          {Root: "/srv/app", SharedTrees: []string{"a", "a/b"}},
+		"a tree twice":              {Root: "/srv/app", SharedTrees: []string{"a", "a/"}},
 	} {
 		_, err := host.NewLocal(place)
 		var known *host.Error

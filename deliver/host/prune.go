@@ -46,10 +46,14 @@ func (l *Local) condemn(ctx context.Context, keep int) (condemned, error) {
 	}
 	defer unlock()
 	ids, err := l.superfluous(keep)
-	if err != nil || len(ids) == 0 {
+	if err != nil {
 		return c, err
 	}
-	c.retained = l.retain(ids)
+	names, err := l.superfluousTrees(ids)
+	if err != nil || len(ids)+len(names) == 0 {
+		return c, err
+	}
+	c.retained = l.retain()
 	for _, id := range ids {
 		dir, err := l.discard(id)
 		if err != nil {
@@ -57,16 +61,20 @@ func (l *Local) condemn(ctx context.Context, keep int) (condemned, error) {
 		}
 		c.removed, c.trash = append(c.removed, id), append(c.trash, dir)
 	}
+	for _, name := range names {
+		dir, err := l.hide(filepath.Join(l.trees(), name), "tree")
+		if err != nil {
+			return c, err
+		}
+		c.trash = append(c.trash, dir)
+	}
 	return c, nil
 }
 
 // discard moves a release to where the next Receive would clear it away.
 func (l *Local) discard(id string) (string, error) {
-	bin, err := os.MkdirTemp(l.incoming(), id+".pruned.")
+	bin, err := l.hide(l.releaseDir(id), id)
 	if err != nil {
-		return "", err
-	}
-	if err := os.Rename(l.releaseDir(id), filepath.Join(bin, "tree")); err != nil {
 		return "", err
 	}
 	for _, file := range []string{l.recordFile(id), l.keepingFile(id)} {
@@ -75,6 +83,15 @@ func (l *Local) discard(id string) (string, error) {
 		}
 	}
 	return bin, nil
+}
+
+// hide moves a tree to where nobody looks for one.
+func (l *Local) hide(tree, called string) (string, error) {
+	bin, err := os.MkdirTemp(l.incoming(), called+".pruned.")
+	if err != nil {
+		return "", err
+	}
+	return bin, os.Rename(tree, filepath.Join(bin, "tree"))
 }
 
 // superfluous names what Prune removes, in order.

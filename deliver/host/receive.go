@@ -56,17 +56,7 @@ func (l *Local) fill(b *berth, rec release.Record, source *source) (Receipt, err
 	if err := unpack(u, rec, source); err != nil {
 		return Receipt{}, err
 	}
-	m, err := u.manifest.Manifest()
-	if err != nil {
-		return Receipt{}, unsafeOf(err)
-	}
-	if err := l.linkShared(b.tree(), u.finishBelow); err != nil {
-		return Receipt{}, err
-	}
-	if err := u.finish(); err != nil {
-		return Receipt{}, err
-	}
-	k, err := l.learn(m, b.tree())
+	k, err := l.settle(b, u.manifest)
 	if err != nil {
 		return Receipt{}, err
 	}
@@ -80,18 +70,32 @@ func (l *Local) fill(b *berth, rec release.Record, source *source) (Receipt, err
 	return Receipt{Bytes: source.n, Files: u.manifest.Count()}, nil
 }
 
-// learn takes down what the unpacked tree is.
-func (l *Local) learn(m *manifest.Manifest, dir string) (*keeping, error) {
-	a, err := newAssembly(m, dir)
+// settle makes of what was unpacked in the berth what it is to be, and takes
+// down what that is.
+func (l *Local) settle(b *berth, unpacked *manifest.Builder) (*keeping, error) {
+	m, err := unpacked.Manifest()
+	if err != nil {
+		return nil, unsafeOf(err)
+	}
+	a, err := newAssembly(m, b.tree())
 	if err != nil {
 		return nil, err
 	}
 	defer a.close()
-	a.shared = l.sharing()
+	a.share(l.sharing())
 	if err := a.look(); err != nil {
 		return nil, err
 	}
-	return a.keeping(), nil
+	if err := l.shareTrees(a); err != nil {
+		return nil, err
+	}
+	if err := l.linkShared(a.path, a.release); err != nil {
+		return nil, err
+	}
+	if err := l.keepTrees(a, b); err != nil {
+		return nil, err
+	}
+	return a.keeping(), a.finishDirectories(".")
 }
 
 // proven is rec with the digest of the tree; one that it has must be that.
@@ -116,6 +120,9 @@ func (l *Local) shelve(ctx context.Context, b *berth, rec release.Record) error 
 	}
 	defer unlock()
 	if already, err := l.already(rec); already || err != nil {
+		return err
+	}
+	if err := l.shelveTrees(b); err != nil {
 		return err
 	}
 	for name, to := range map[string]string{"record": l.recordFile(rec.ID), "manifest": l.keepingFile(rec.ID)} {
@@ -178,8 +185,9 @@ func (l *Local) checkSpace(rec release.Record) error {
 // beside. Its lock, which goes with the process, tells it from one that was
 // left behind.
 type berth struct {
-	dir  *os.File
-	kept bool // what is in it is of use to somebody else
+	dir   *os.File
+	kept  bool     // what is in it is of use to somebody else
+	trees []string // kept trees that the release leads to
 }
 
 func (b *berth) path(name string) string { return filepath.Join(b.dir.Name(), name) }
@@ -237,7 +245,7 @@ func (l *Local) clearIncoming(tree string) (*remains, error) {
 	}
 	var left *remains
 	for _, e := range entries {
-		found, err := clearIfLeft(filepath.Join(l.incoming(), e.Name()), tree)
+		found, err := l.clearIfLeft(filepath.Join(l.incoming(), e.Name()), tree)
 		if err != nil {
 			return nil, err
 		}
@@ -258,7 +266,7 @@ func isBeingSaved(f *os.File) bool {
 	return err == nil && info.Mode().IsRegular() && time.Since(info.ModTime()) < time.Minute
 }
 
-func clearIfLeft(path, tree string) (*remains, error) {
+func (l *Local) clearIfLeft(path, tree string) (*remains, error) {
 	f, err := os.Open(path)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, nil
@@ -273,7 +281,7 @@ func clearIfLeft(path, tree string) (*remains, error) {
 		f.Close()
 		return nil, err
 	}
-	if r := openRemains(path, tree); r != nil {
+	if r := l.openRemains(path, tree); r != nil {
 		r.dir = f
 		return r, nil
 	}

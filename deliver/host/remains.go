@@ -19,13 +19,13 @@ const targetPrefix = "target-"
 // remains are what an earlier try to make the same tree has left.
 type remains struct {
 	dir    *os.File // its berth, which is locked
-	top    dirFD    // of its tree
+	site   *site
 	target *manifest.Manifest
 }
 
 // openRemains looks at a berth that nobody fills. It is nil where it is not
 // of the tree; the berth is then to be cleared.
-func openRemains(path, tree string) *remains {
+func (l *Local) openRemains(path, tree string) *remains {
 	if tree == "" {
 		return nil
 	}
@@ -37,16 +37,31 @@ func openRemains(path, tree string) *remains {
 	if err != nil {
 		return nil
 	}
-	top, err := openTop(filepath.Join(path, "tree"))
+	at, err := openSite(filepath.Join(path, "tree"))
 	if err != nil {
 		return nil
 	}
-	return &remains{top: top, target: target}
+	for _, name := range l.place.SharedTrees {
+		l.openMoved(at, path, name)
+	}
+	return &remains{site: at, target: target}
+}
+
+// openMoved finds a directory that was about to become a kept tree.
+func (l *Local) openMoved(s *site, berth, name string) {
+	target := s.link(name)
+	if target == "" {
+		return
+	}
+	dir, called := filepath.Split(target)
+	if fd, err := openTop(filepath.Join(berth, "trees", filepath.Base(dir), called)); err == nil {
+		s.trees[name] = fd
+	}
 }
 
 // close removes what was not adopted.
 func (r *remains) close() {
-	r.top.close()
+	r.site.close()
 	_ = removeTree(r.dir.Name()) // what stays is cleared by the next Receive
 	r.dir.Close()
 }
@@ -55,7 +70,7 @@ func (r *remains) close() {
 // knows how far the earlier try got with the last of them.
 func (a *assembly) adopt(r *remains) error {
 	return a.each(a.wanted(), func(dir dirFD, f family) error {
-		old, err := r.top.open(f.dir)
+		old, err := r.site.open(f.dir)
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil
 		}

@@ -3,8 +3,11 @@ package host
 import (
 	"context"
 	"path"
+	"sync"
 
 	"golang.org/x/sys/unix"
+
+	"deliver/manifest"
 )
 
 // retained is the current release while others are removed. A file that it
@@ -15,13 +18,13 @@ type retained struct {
 	*Local
 	id     string
 	keep   *keeping
-	top    dirFD
+	site   *site
 	shared []int // entries of files that are what they were
 }
 
-// retain looks at what the current release shares with those of ids. It is nil
-// where that is nothing.
-func (l *Local) retain(ids []string) *retained {
+// retain looks at what the current release shares with others, before some of
+// these are removed. It is nil where nothing is known of that.
+func (l *Local) retain() *retained {
 	id, err := l.currentID()
 	if err != nil || id == "" {
 		return nil
@@ -30,63 +33,46 @@ func (l *Local) retain(ids []string) *retained {
 	if err != nil {
 		return nil
 	}
-	shared := l.sharedWith(k, ids)
-	if len(shared) == 0 {
-		return nil
-	}
-	top, err := openTop(l.releaseDir(id))
+	at, err := l.openRelease(id, k)
 	if err != nil {
 		return nil
 	}
-	r := &retained{Local: l, id: id, keep: k, top: top}
-	r.shared = r.genuine(shared)
+	r := &retained{Local: l, id: id, keep: k, site: at}
+	r.lookBefore()
 	return r
 }
 
-// sharedWith are the entries of k whose file one of the releases has, too.
-func (l *Local) sharedWith(k *keeping, ids []string) []int {
-	theirs := map[uint64]bool{}
-	for _, id := range ids {
-		if other, err := l.kept(id); err == nil {
-			for _, i := range other.inodes {
-				theirs[i.Number] = i.Number != 0
-			}
-		}
-	}
-	var shared []int
-	for n, i := range k.inodes {
-		if theirs[i.Number] {
-			shared = append(shared, n)
-		}
-	}
-	return shared
-}
-
-// genuine are those of the entries whose files still have their content.
-func (r *retained) genuine(numbers []int) []int {
-	known := r.known()
+// lookBefore finds the files that have other names, too, and still have their
+// content.
+func (r *retained) lookBefore() {
+	known := sync.OnceValue(r.known)
 	is := make([]bool, len(r.keep.inodes))
-	r.look(numbers, func(n int, now inode) {
-		if known[now] == r.keep.manifest.Entries[n].Digest {
+	var files []int
+	for n, i := range r.keep.inodes {
+		if i.Number != 0 && r.keep.manifest.Entries[n].Kind == manifest.File {
+			files = append(files, n)
+		}
+	}
+	r.look(files, func(n int, st *unix.Stat_t) {
+		now := inodeOf(st)
+		if st.Nlink > 1 && (now == r.keep.inodes[n] || known()[now] == r.keep.manifest.Entries[n].Digest) {
 			r.keep.inodes[n], is[n] = now, true
 		}
 	})
-	var found []int
-	for _, n := range numbers {
+	for _, n := range files {
 		if is[n] {
-			found = append(found, n)
+			r.shared = append(r.shared, n)
 		}
 	}
-	return found
 }
 
 // look calls saw for each of the entries that is there, some at a time.
-func (r *retained) look(numbers []int, saw func(n int, now inode)) {
-	_ = eachFamily(r.top, r.keep.manifest, numbers, func(dir dirFD, f family) error {
+func (r *retained) look(numbers []int, saw func(n int, st *unix.Stat_t)) {
+	_ = eachFamily(r.site.open, r.keep.manifest, numbers, func(dir dirFD, f family) error {
 		for _, n := range f.children {
 			var st unix.Stat_t
 			if dir.stat(path.Base(r.keep.manifest.Entries[n].Path), &st) == nil {
-				saw(n, inodeOf(&st))
+				saw(n, &st)
 			}
 		}
 		return nil
@@ -100,8 +86,12 @@ func (r *retained) refresh(ctx context.Context) {
 	if r == nil {
 		return
 	}
-	defer r.top.close()
-	r.look(r.shared, func(n int, now inode) {
+	defer r.site.close()
+	if len(r.shared) == 0 {
+		return
+	}
+	r.look(r.shared, func(n int, st *unix.Stat_t) {
+		now := inodeOf(st)
 		if was := r.keep.inodes[n]; now.Number == was.Number && now.Modified == was.Modified {
 			r.keep.inodes[n] = now
 		}

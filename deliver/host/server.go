@@ -16,6 +16,9 @@ type Place struct {
 	Root string `json:"root"` // DELIVER_TO; a leading ~ or ~user is a home directory there
 	// SharedPaths are linked from Root/shared into every release.
 	SharedPaths []string `json:"shared_paths,omitempty"`
+	// SharedTrees are directories of a release that are kept once for all
+	// releases that have the same, and linked to.
+	SharedTrees []string `json:"shared_trees,omitempty"`
 	// Link is LinkCopy where no file may be shared between releases.
 	Link string `json:"link,omitempty"`
 }

@@ -7,17 +7,42 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
-func checkShared(name string) error {
+// checkSharing refuses paths that cannot be shared, and those of which one is
+// in another: a kept tree must be the same in all releases.
+func (p Place) checkSharing() error {
+	for _, name := range p.SharedPaths {
+		if err := checkShared("SHARED_PATHS", name); err != nil {
+			return err
+		}
+	}
+	for n, name := range p.SharedTrees {
+		if err := checkShared("SHARE_TREES", name); err != nil {
+			return err
+		}
+		for _, other := range slices.Concat(p.SharedPaths, p.SharedTrees[:n]) {
+			if a, b := path.Clean(name), path.Clean(other); within(a, b) || within(b, a) {
+				return &Error{
+					Kind: KindUnsafe, Message: fmt.Sprintf("SHARE_TREES %q and the shared path %q lie in each other", name, other),
+					Hint: "share one of them",
+				}
+			}
+		}
+	}
+	return nil
+}
+
+func checkShared(setting, name string) error {
 	if clean := path.Clean(name); filepath.IsLocal(name) && clean != "." && !strings.HasPrefix(clean+"/", ".deliver/") {
 		return nil
 	}
 	return &Error{
 		Kind:    KindUnsafe,
 		Message: fmt.Sprintf("shared path %q is not inside a release", name),
-		Hint:    "SHARED_PATHS are relative to the release, without ..",
+		Hint:    setting + " are relative to the release, without ..",
 	}
 }
 

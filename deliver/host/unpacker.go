@@ -5,31 +5,26 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"maps"
 	"os"
 	"path"
-	"slices"
-	"strings"
-	"time"
 
 	"golang.org/x/sys/unix"
 
 	"deliver/manifest"
 )
 
-// unpacker makes a release's tree out of tar entries as GNU tar does, but for
-// what leaves the release, owners, and set-id bits. It writes through an
-// os.Root, so that even a mistake of its own could not leave the tree.
+// unpacker makes the files of a release out of tar entries as GNU tar does, but
+// for what leaves the release, owners, and set-id bits; its directories are
+// open to the owner alone. It writes through an os.Root, so that even a mistake
+// of its own could not leave the tree.
 type unpacker struct {
 	root     *os.Root
 	files    *writers
-	umask    fs.FileMode            // taken from the modes of entries
-	plain    fs.FileMode            // mode of a directory that no entry speaks of
-	dirs     map[string]*tar.Header // what they say is set last
-	manifest *manifest.Builder      // of what was made; it says what may be
-	made     map[string]bool        // paths that are on the disk
-	needs    uint64                 // bytes of all files; of a sparse one, more than the archive has
-	room     uint64                 // bytes
+	umask    fs.FileMode       // taken from the modes of entries
+	manifest *manifest.Builder // of what was made; it says what may be
+	made     map[string]bool   // paths that are on the disk
+	needs    uint64            // bytes of all files; of a sparse one, more than the archive has
+	room     uint64            // bytes
 }
 
 func newUnpacker(dir string) (*unpacker, error) {
@@ -43,9 +38,9 @@ func newUnpacker(dir string) (*unpacker, error) {
 		return nil, err
 	}
 	return &unpacker{
-		root: root, files: newWriters(root), dirs: map[string]*tar.Header{}, room: room,
+		root: root, files: newWriters(root), room: room,
 		manifest: manifest.NewBuilder(), made: map[string]bool{".": true},
-		umask: tarUmask(), plain: 0o777 &^ processUmask(),
+		umask: tarUmask(),
 	}, nil
 }
 
@@ -66,7 +61,7 @@ func (u *unpacker) add(header *tar.Header, content io.Reader) error {
 	name := path.Clean(header.Name)
 	switch manifest.KindOf(header.Typeflag) {
 	case manifest.Directory:
-		return u.directory(name, header)
+		return u.mkdirs(name)
 	case manifest.Link:
 		return u.hardLink(name, path.Clean(header.Linkname))
 	case manifest.Symlink:
@@ -89,14 +84,6 @@ func (u *unpacker) file(name string, header *tar.Header, node *manifest.Node, co
 	return u.files.write(incoming{name, u.mode(header), header, node}, content)
 }
 
-func (u *unpacker) directory(name string, header *tar.Header) error {
-	if err := u.mkdirs(name); err != nil {
-		return err
-	}
-	u.dirs[name] = header
-	return nil
-}
-
 // mkdirs makes name and what is missing above it.
 func (u *unpacker) mkdirs(name string) error {
 	if u.made[name] {
@@ -106,10 +93,7 @@ func (u *unpacker) mkdirs(name string) error {
 		return err
 	}
 	u.made[name] = true
-	if err := u.root.Mkdir(name, 0o700); err != nil {
-		return err
-	}
-	return u.root.Chmod(name, u.plain|0o700)
+	return u.root.Mkdir(name, 0o700)
 }
 
 // clear makes room for name: of two entries with one name the later one counts.
@@ -155,41 +139,6 @@ func (u *unpacker) hardLink(name, target string) error {
 		return err
 	}
 	return u.root.Link(target, name)
-}
-
-// finish sets what can only be set when nothing is written any more.
-func (u *unpacker) finish() error {
-	if _, said := u.dirs["."]; !said {
-		if err := u.root.Chmod(".", u.plain|0o700); err != nil {
-			return err
-		}
-	}
-	return u.finishBelow(".")
-}
-
-// finishBelow does so for top and what is in it, the deepest directory first.
-func (u *unpacker) finishBelow(top string) error {
-	for _, name := range slices.Backward(slices.Sorted(maps.Keys(u.dirs))) {
-		if top != "." && name != top && !strings.HasPrefix(name, top+"/") {
-			continue
-		}
-		mode := u.mode(u.dirs[name])
-		if name == top {
-			mode |= 0o700 // or it could not be moved
-		}
-		if err := u.finishDir(name, mode, u.dirs[name].ModTime); err != nil {
-			return err
-		}
-		delete(u.dirs, name)
-	}
-	return nil
-}
-
-func (u *unpacker) finishDir(name string, mode fs.FileMode, modified time.Time) error {
-	if err := u.root.Chtimes(name, modified, modified); err != nil {
-		return err
-	}
-	return u.root.Chmod(name, mode)
 }
 
 func (u *unpacker) mode(h *tar.Header) fs.FileMode {

@@ -127,7 +127,10 @@ func (u *update) begin(target *manifest.Manifest) error {
 		return err
 	}
 	u.assembly = a
-	a.shared = u.sharing()
+	a.share(u.sharing())
+	if err := u.shareTrees(a); err != nil {
+		return err
+	}
 	if err := os.WriteFile(u.berth.path(targetPrefix+u.rec.Tree), target.Encode(), 0o600); err != nil {
 		return err
 	}
@@ -258,6 +261,9 @@ func (u *update) complete() error {
 		return err
 	}
 	if err := u.linkShared(a.path, a.release); err != nil {
+		return err
+	}
+	if err := u.keepTrees(a, u.berth); err != nil {
 		return err
 	}
 	if err := a.finishDirectories("."); err != nil {

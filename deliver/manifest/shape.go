@@ -66,15 +66,15 @@ func (s Shape) AdmitSymlink(name, target string) error {
 	switch {
 	case target == "" || strings.ContainsRune(target, 0):
 		return unsafe(name, "it links to %q, which is no path", target)
-	case s.leaves(path.Dir(name), target):
+	case s.leaves(path.Dir(name), target, "."):
 		return unsafe(name, "it links to %s, outside the release", target)
 	}
 	return nil
 }
 
-// leaves says whether following target from the directory dir gets above the
-// release. What is not there is taken for a directory.
-func (s Shape) leaves(dir, target string) bool {
+// leaves says whether following target from the directory dir gets above top, which
+// is the release or a directory in it. What is not there is taken for a directory.
+func (s Shape) leaves(dir, target, top string) bool {
 	const mostHops = 40 // as the kernel has it; after them nothing is followed any more
 	at, rest := dir, strings.Split(target, "/")
 	if path.IsAbs(target) {
@@ -83,7 +83,7 @@ func (s Shape) leaves(dir, target string) bool {
 	for hops := 0; len(rest) > 0 && hops <= mostHops; {
 		step := rest[0]
 		rest = rest[1:]
-		if step == ".." && at == "." {
+		if step == ".." && at == top {
 			return true
 		}
 		at = path.Join(at, step)
@@ -99,7 +99,7 @@ func (s Shape) leaves(dir, target string) bool {
 // stay inside can lead outside together.
 func (s Shape) AdmitSymlinks() error {
 	for name, target := range s.Targets {
-		if s.leaves(path.Dir(name), target) {
+		if s.leaves(path.Dir(name), target, ".") {
 			return unsafe(name, "it links to %s, outside the release", target)
 		}
 	}

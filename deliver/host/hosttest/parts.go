@@ -18,6 +18,7 @@ import (
 // Tree is a build as its files.
 type Tree struct {
 	Build
+	Plain    []byte // its tar
 	Manifest *manifest.Manifest
 	contents map[manifest.Digest][]byte
 }
@@ -25,7 +26,7 @@ type Tree struct {
 // Grow is the tree of a build; its record then has its digest.
 func Grow(t testing.TB, id string, plain []byte) Tree {
 	t.Helper()
-	tree := Tree{Build: Pack(t, id, plain), contents: map[manifest.Digest][]byte{}}
+	tree := Tree{Build: Pack(t, id, plain), Plain: plain, contents: map[manifest.Digest][]byte{}}
 	b := manifest.NewBuilder()
 	for r := tar.NewReader(bytes.NewReader(plain)); ; {
 		header, err := r.Next()
