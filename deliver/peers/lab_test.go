@@ -5,6 +5,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -58,7 +59,23 @@ func newLab(t *testing.T) *lab {
 	l.env = append(os.Environ(), "LAB="+l.dir, "LAB_NET="+l.net, "BUILDS="+l.builds, "TOOLS="+l.tools, "PATH="+program+":"+os.Getenv("PATH"),
 		"REPOSITORY="+l.address(repository))
 	t.Cleanup(l.down)
+	l.downWhenInterrupted()
 	return l
+}
+
+// downWhenInterrupted leaves no servers behind when somebody has seen enough.
+func (l *lab) downWhenInterrupted() {
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, unix.SIGINT, unix.SIGTERM, unix.SIGHUP)
+	l.t.Cleanup(func() { signal.Stop(signals) })
+	go func() {
+		select {
+		case <-signals:
+			l.down()
+			os.Exit(1)
+		case <-l.t.Context().Done():
+		}
+	}()
 }
 
 // name is what the scripts call the lab: its interfaces begin with it.
@@ -87,7 +104,7 @@ func (l *lab) artefact(genuine bool) (patience time.Duration) {
 	script := filepath.Join(l.home, "artefact")
 	if genuine {
 		l.script(exec.Command(script, l.builds))
-		return 10 * time.Second
+		return 3 * time.Second
 	}
 	l.builds = filepath.Join(l.t.TempDir(), "builds")
 	l.env = append(l.env, "BUILDS="+l.builds, "FLEET_DISK=tmpfs")
