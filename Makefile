@@ -73,6 +73,17 @@ screenshots: ## pictures of each page of autobuilder, at the width of a desk and
 	lab/requirements --install test
 	cd autobuilder && SCREENSHOTS=$(CURDIR)/docs/screenshots go test -count=1 -run '^TestPagesInABrowser$$' ./web
 
+BUILDS ?= 50
+.PHONY: trees
+trees: ## BUILDS (50) of an app whose dependencies are updated step by step: bytes and disk beside rsync and git push
+	lab/requirements --install test
+	lab/dependency-trees .cache/dependency-trees $(BUILDS)
+	cd deliver && DEPENDENCY_TREES=$(CURDIR)/.cache/dependency-trees go test -count=1 -timeout 3h -v -run '^TestSuccessiveBuilds$$' ./host
+
+.PHONY: large
+large: ## two deliveries of a build of 100,000 files and one of 4 GiB, most of it a hole
+	cd deliver && LARGE=1 go test -count=1 -timeout 1h -v -run '^TestABuildOfManyFilesAndAHollowOne$$' ./delivery
+
 .PHONY: lint
 lint: ## golangci-lint (with the rules of the import graph) and shellcheck
 	lab/requirements --install lint

@@ -2,9 +2,7 @@ package embedded
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
-	"mime/multipart"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -17,63 +15,49 @@ func (s *Server) buildWithParameters(w http.ResponseWriter, r *http.Request, j *
 		refuse(w, http.StatusBadRequest, "This job takes no parameters")
 		return
 	}
-	sent, err := readSubmission(r)
-	if err != nil {
+	if err := r.ParseForm(); err != nil {
 		refuse(w, http.StatusBadRequest, err.Error())
 		return
 	}
-	s.enqueue(w, r, j, sent)
+	s.enqueue(w, r, j, r.Form)
 }
 
 // build starts a job without parameters. One that takes some gets them as
 // Jenkins' own page sends them: as JSON in a field of the form.
 func (s *Server) build(w http.ResponseWriter, r *http.Request, j *job) {
-	sent, err := readSubmission(r)
-	if err != nil {
+	if err := r.ParseForm(); err != nil {
 		refuse(w, http.StatusBadRequest, err.Error())
 		return
 	}
-	sent, err = submitted(r.PostForm.Get("json"), sent)
-	if err != nil || sent.form == nil && len(j.spec.params) > 0 {
+	form, err := submitted(r.PostForm.Get("json"))
+	if err != nil || form == nil && len(j.spec.params) > 0 {
 		refuse(w, http.StatusBadRequest, "Nothing is submitted")
 		return
 	}
-	s.enqueue(w, r, j, sent)
+	s.enqueue(w, r, j, form)
 }
 
-// submitted reads the JSON. A file in it is named by the field of the form that
-// has it.
-func submitted(text string, sent submission) (submission, error) {
-	named := submission{files: map[string]*multipart.FileHeader{}}
+func submitted(text string) (url.Values, error) {
 	if text == "" {
-		return named, nil
+		return nil, nil
 	}
 	var form struct {
 		Parameter []struct {
 			Name  string `json:"name"`
 			Value any    `json:"value"`
-			RunID string `json:"runId"`
-			File  string `json:"file"`
 		} `json:"parameter"`
 	}
 	if err := json.Unmarshal([]byte(text), &form); err != nil {
-		return named, err
+		return nil, err
 	}
-	named.form = url.Values{}
+	values := url.Values{}
 	for _, p := range form.Parameter {
-		switch {
-		case p.File != "":
-			named.files[p.Name] = sent.files[p.File]
-		case p.RunID != "":
-			named.form.Set(p.Name, p.RunID)
-		default:
-			named.form.Set(p.Name, fmt.Sprint(p.Value))
-		}
+		values.Set(p.Name, fmt.Sprint(p.Value))
 	}
-	return named, nil
+	return values, nil
 }
 
-func (s *Server) enqueue(w http.ResponseWriter, r *http.Request, j *job, sent submission) {
+func (s *Server) enqueue(w http.ResponseWriter, r *http.Request, j *job, form url.Values) {
 	switch {
 	case j.spec.disabled:
 		refuse(w, http.StatusConflict, j.name+" is not buildable: it is disabled")
@@ -82,7 +66,7 @@ func (s *Server) enqueue(w http.ResponseWriter, r *http.Request, j *job, sent su
 		refuse(w, http.StatusConflict, j.name+" is not buildable: "+j.broken.Error())
 		return
 	}
-	params, err := s.values(j.spec.params, sent)
+	params, err := j.spec.values(form)
 	if err != nil {
 		refuse(w, http.StatusBadRequest, err.Error())
 		return
@@ -92,7 +76,8 @@ func (s *Server) enqueue(w http.ResponseWriter, r *http.Request, j *job, sent su
 		refuse(w, http.StatusBadRequest, err.Error())
 		return
 	}
-	it, err := s.wait(item{Job: j.name, Params: params, Cause: cause(r, j)}, quiet, sent)
+	now := time.Now()
+	it, err := s.queue.add(item{Job: j.name, Params: params, Cause: cause(r, j), Since: now, Due: now.Add(quiet)})
 	if err != nil {
 		refuse(w, http.StatusInternalServerError, err.Error())
 		return
@@ -100,20 +85,6 @@ func (s *Server) enqueue(w http.ResponseWriter, r *http.Request, j *job, sent su
 	s.changed()
 	w.Header().Set("Location", s.root(r)+itemURL(it.ID))
 	w.WriteHeader(http.StatusCreated)
-}
-
-// wait puts a build into the queue, with its files.
-func (s *Server) wait(it item, quiet time.Duration, sent submission) (*item, error) {
-	if err := s.keep(it.Params, sent); err != nil {
-		return nil, err
-	}
-	it.Since = time.Now()
-	it.Due = it.Since.Add(quiet)
-	queued, err := s.queue.add(it)
-	if err != nil {
-		return nil, errors.Join(err, discard(s.options.Dir, it.Params))
-	}
-	return queued, nil
 }
 
 func cause(r *http.Request, j *job) string {

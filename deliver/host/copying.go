@@ -2,6 +2,7 @@ package host
 
 import (
 	"crypto/sha256"
+	"encoding/binary"
 	"errors"
 	"io"
 
@@ -22,6 +23,43 @@ func writeAll(fd int, content []byte) error {
 		content = content[n:]
 	}
 	return nil
+}
+
+// hole is how many zeros make one: what is longer takes no disk.
+const hole = 64 << 10
+
+// writeHollow writes content to a new file, and leaves out what is only zeros; at
+// the end the file has to be given its size.
+func writeHollow(fd int, content []byte) error {
+	for len(content) > 0 {
+		part := content[:min(hole, len(content))]
+		content = content[len(part):]
+		var err error
+		if allZero(part) {
+			_, err = unix.Seek(fd, int64(len(part)), unix.SEEK_CUR)
+		} else {
+			err = writeAll(fd, part)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func allZero(content []byte) bool {
+	for len(content) >= 8 {
+		if binary.NativeEndian.Uint64(content) != 0 {
+			return false
+		}
+		content = content[8:]
+	}
+	for _, b := range content {
+		if b != 0 {
+			return false
+		}
+	}
+	return true
 }
 
 // copyContent copies size bytes from the beginning of one open file to

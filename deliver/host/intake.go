@@ -128,7 +128,7 @@ func (in *intake) takePiece(p delta.Piece, aided bool) error {
 	g.sum.Write(p.Data)
 	g.written += int64(p.Size)
 	if g.fd >= 0 {
-		if err := writeAll(g.fd, p.Data); err != nil {
+		if err := writeHollow(g.fd, p.Data); err != nil {
 			return fmt.Errorf("write %s: %w", in.target.Entries[g.n].Path, err)
 		}
 	}
@@ -169,6 +169,9 @@ func (in *intake) finishLarge(aided bool) error {
 	defer in.forget()
 	if g.fd < 0 {
 		return nil
+	}
+	if err := unix.Ftruncate(g.fd, in.target.Entries[g.n].Size); err != nil {
+		return fmt.Errorf("write %s: %w", in.target.Entries[g.n].Path, err)
 	}
 	return in.finish(g.dir, g.fd, g.n)
 }

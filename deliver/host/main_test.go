@@ -26,6 +26,11 @@ func TestMain(m *testing.M) {
 	case os.Getenv("HOST_TEST_APP") != "":
 		fmt.Fprintln(os.Stderr, runApp(os.Getenv("HOST_TEST_APP")))
 		os.Exit(1)
+	case os.Getenv("HOST_TEST_SHELL") != "":
+		if err := beShell(os.Getenv("HOST_TEST_SHELL"), os.Args[1:]); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
 	default:
 		os.Exit(m.Run())
 	}

@@ -284,6 +284,10 @@ func (p *planter) file(path string) {
 	}
 	p.check(os.Chmod(full, fs.FileMode(p.r.IntN(0o1000)|0o400)))
 	p.files = append(p.files, path)
+	if other := filepath.Join(filepath.Dir(path), strings.ToUpper(filepath.Base(path))); p.r.IntN(8) == 0 && other != path {
+		p.check(os.WriteFile(filepath.Join(p.root, other), content, 0o600))
+		p.files = append(p.files, other)
+	}
 }
 
 func (p *planter) symlink(dir, path string) {
@@ -300,7 +304,7 @@ func (p *planter) symlink(dir, path string) {
 }
 
 func (p *planter) name(n int) string {
-	names := []string{"f%d", "with blank %d", "ünïcödé%d", ".hidden%d", "new\nline%d", strings.Repeat("long", 30) + "%d"}
+	names := []string{"f%d", "with blank %d", "ünïcödé%d", ".hidden%d", "new\nline%d", strings.Repeat("long", 30) + "%d", "\xff\xfe%d", "back\\slash%d", "-r%d"}
 	return fmt.Sprintf(names[p.r.IntN(len(names))], n)
 }
 

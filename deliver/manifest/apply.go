@@ -65,6 +65,8 @@ func (r *reader) read() ([]Entry, error) {
 	if r.form = r.byte(); r.form != formWhole && r.form != formBrief && r.err == nil {
 		return nil, errors.New("its format is not known; both sides must run the same deliver")
 	}
+	const brief = 32 // bytes of an entry, at the least that is usual
+	r.entries = make([]Entry, 0, min(len(r.base.Entries)+len(r.in)/brief, mostEntries))
 	if r.stamped = r.byte() == 1; r.stamped {
 		r.stamp = r.time()
 	}
@@ -237,7 +239,8 @@ func check(entries []Entry) error {
 	if len(entries) == 0 || entries[0].Path != "." || entries[0].Kind != Directory {
 		return errors.New("it does not begin with the tree itself")
 	}
-	shape := NewShape()
+	shape := Shape{Kinds: make(map[string]Kind, len(entries)), Targets: map[string]string{}}
+	shape.Kinds["."] = Directory
 	for n, e := range entries {
 		if n > 0 && compare(entries[n-1].Path, e.Path) >= 0 {
 			return fmt.Errorf("entry %q is not in order", e.Path)

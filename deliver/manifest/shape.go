@@ -30,7 +30,7 @@ func CleanPath(name string) (string, error) {
 		return "", unsafe(name, "its name is absolute")
 	case strings.ContainsRune(name, 0):
 		return "", unsafe(name, "its name has a zero byte")
-	case slices.Contains(strings.Split(name, "/"), ".."):
+	case strings.Contains(name, "..") && slices.Contains(strings.Split(name, "/"), ".."):
 		return "", unsafe(name, "its name has ..")
 	}
 	return path.Clean(name), nil

@@ -20,7 +20,6 @@ import (
 	"autobuilder/jobs"
 	"autobuilder/ledger"
 	"autobuilder/notify"
-	"autobuilder/promoted"
 	"autobuilder/signin"
 	"autobuilder/webhook"
 )
@@ -34,14 +33,12 @@ type setup struct {
 	sent   dispatch.Sent // nil: GitHub is not asked
 	desk   *signin.Desk
 
-	promoted dispatch.Promoted // nil: stores are not asked
-
 	sinks   map[string]notify.Sink // who is told of what happens
 	secrets []string               // values that nobody is told
 }
 
 func prepare(cfg *config.Config) (*setup, error) {
-	s := &setup{cfg: cfg, promoted: promoted.New().Last}
+	s := &setup{cfg: cfg}
 	secrets, err := cfg.Keys(os.Getenv)
 	if err != nil {
 		return nil, usageError{err}
@@ -116,7 +113,7 @@ func (c *conductor) adopt(s *setup) {
 func newDispatcher(s *setup, book *ledger.Ledger, ci dispatch.Jenkins, log *slog.Logger) *dispatch.Dispatcher {
 	cfg := s.cfg
 	return dispatch.New(dispatch.Options{
-		Ledger: book, Jenkins: ci, Git: dispatch.Git{Dir: gitDir(cfg)}, Sent: s.sent, Promoted: s.promoted,
+		Ledger: book, Jenkins: ci, Git: dispatch.Git{Dir: gitDir(cfg)}, Sent: s.sent,
 		Projects: cfg.Projects, Settle: cfg.Settle, Poll: cfg.Poll, Search: cfg.Search, Log: log,
 	})
 }
