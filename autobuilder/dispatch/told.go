@@ -19,6 +19,9 @@ func (d *Dispatcher) Told(ctx context.Context, r build.Rollout, job string) erro
 	if err := d.Ledger.Rollout(ctx, r); err != nil {
 		return err
 	}
+	if r.Result == "" && len(r.Hosts) > 0 { // it goes on
+		return nil
+	}
 	d.Log.Info("rollout", "project", r.Project, "environment", r.Environment, "release", r.Release, "action", r.Action,
 		"result", r.Result, "error", r.Error)
 	return nil

@@ -115,13 +115,16 @@ func (l *lab) hasBuilt(tag string, number int64) {
 	assert.Contains(l.t, console, "Finished: SUCCESS")
 	assert.Contains(l.t, console, l.buildTag(number)+"-prebuilt")
 	l.isStored(b, tag)
+	l.isShown(b, "ok")
 }
 
 // hasRefused: the build of the tag is red, ended at the deploy, was seen by one
 // server only, and is not what a new server would install.
 func (l *lab) hasRefused(tag string, number int64) {
 	l.t.Helper()
-	assert.Equal(l.t, "failed", l.oneBuild(tag, number).State)
+	b := l.oneBuild(tag, number)
+	assert.Equal(l.t, "failed", b.State)
+	l.isShown(b, "rolled back")
 	console := l.console(number)
 	assert.Equal(l.t, []string{"checkout", "1", "2", "3", "4", "5"}, steps(console))
 	assert.Contains(l.t, console, "Finished: FAILURE")

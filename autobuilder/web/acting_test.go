@@ -1,6 +1,7 @@
 package web_test
 
 import (
+	"context"
 	"io"
 	"log/slog"
 	"net/http"
@@ -44,7 +45,9 @@ func visit(t *testing.T, c *crew, change ...func(*signin.Options)) *visitor {
 
 func (v *visitor) send(method, path string, form url.Values) (*http.Response, string) {
 	v.t.Helper()
-	request, err := http.NewRequestWithContext(v.t.Context(), method, v.server.URL+path, strings.NewReader(form.Encode()))
+	ctx, stop := context.WithTimeout(v.t.Context(), time.Minute) // a stream that should not be there would not end
+	defer stop()
+	request, err := http.NewRequestWithContext(ctx, method, v.server.URL+path, strings.NewReader(form.Encode()))
 	require.NoError(v.t, err)
 	if form != nil {
 		request.Header.Set("Content-Type", "application/x-www-form-urlencoded")

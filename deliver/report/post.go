@@ -8,13 +8,15 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"sync"
 	"time"
 
 	"deliver/release"
 	"deliver/rollout"
 )
 
-// Message is what autobuilder is told of a run: once when it begins, once when it ended.
+// Message is what autobuilder is told of a run: when it begins, while its hosts get
+// on, and when it has ended.
 type Message struct {
 	Run         string         `json:"run"`
 	Build       string         `json:"build,omitempty"` // AUTOBUILDER_ID
@@ -27,7 +29,7 @@ type Message struct {
 	Ended       time.Time      `json:"ended,omitzero"`
 	Result      rollout.Result `json:"result,omitempty"` // empty: it runs
 	Error       string         `json:"error,omitempty"`
-	Hosts       []HostSummary  `json:"hosts,omitempty"` // of an ended run
+	Hosts       []HostHeadway  `json:"hosts,omitempty"`
 }
 
 // Post tells autobuilder of a run. It never holds the run up: what can't be sent
@@ -37,13 +39,20 @@ type Post struct {
 	redact Redactor
 	queue  chan Message
 	done   chan error
+
+	mu      sync.Mutex
+	headway *headway
+	news    bool // of the hosts, that was not sent
 }
 
 const (
 	postPath    = "api/v1/rollouts"
 	postQueue   = 8
-	postTimeout = 5 * time.Second // of one message
-	postFlush   = 3 * time.Second // for what is left when the run has ended
+	postTimeout = 5 * time.Second  // of one message
+	postPace    = time.Second      // between two messages on how far the hosts are
+	postBrief   = 2 * time.Second  // of such a message: the next one says all that it says
+	postPause   = 15 * time.Second // after one that was not taken
+	postFlush   = 3 * time.Second  // for what is left when the run has ended
 )
 
 // Autobuilder is where a Post goes to.
@@ -59,18 +68,32 @@ func NewPost(to Autobuilder, first Message, redact Redactor) (*Post, error) {
 	if err != nil || address.Host == "" || (address.Scheme != "http" && address.Scheme != "https") {
 		return nil, fmt.Errorf("AUTOBUILDER_URL %q is no http(s) address", redact.Text(to.URL))
 	}
-	p := &Post{first: first, redact: redact, queue: make(chan Message, postQueue), done: make(chan error, 1)}
+	p := &Post{first: first, redact: redact, queue: make(chan Message, postQueue), done: make(chan error, 1), headway: newHeadway()}
 	go p.run(address.JoinPath(postPath).String(), to.Token)
 	return p, nil
 }
 
-// Handle tells that the run has begun. It is a listener of a Rollout.
+// Handle tells that the run has begun, and notes how far its hosts are. It is a
+// listener of a Rollout.
 func (p *Post) Handle(e rollout.Event) {
-	if e.Kind != rollout.RunStarted {
-		return
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.headway.take(e) && e.Kind != rollout.RunStarted {
+		p.news = true
 	}
-	p.first.Started = e.Time
-	p.put(p.first)
+	if e.Kind == rollout.RunStarted {
+		p.first.Started = e.Time
+		p.put(p.first)
+	}
+}
+
+// middle is how far the hosts are, if that is news.
+func (p *Post) middle() (m Message, news bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	m, news, p.news = p.first, p.news, false
+	m.Hosts = p.headway.all(p.redact)
+	return m, news
 }
 
 // put drops what the queue has no room for.
@@ -84,8 +107,11 @@ func (p *Post) put(m Message) {
 // Finish tells how the run ended, and waits a moment until that is sent. The
 // error says that autobuilder was not told, which is no fault of the run.
 func (p *Post) Finish(o rollout.Outcome) error {
+	p.mu.Lock()
 	end, s := p.first, Summarize(o, p.redact)
-	end.Started, end.Ended, end.Result, end.Error, end.Hosts = o.Started, o.Ended, s.Result, s.Error, s.Hosts
+	end.Hosts, p.news = p.headway.ended(s, p.redact), false
+	p.mu.Unlock()
+	end.Started, end.Ended, end.Result, end.Error = o.Started, o.Ended, s.Result, s.Error
 	if end.Error == "" || o.Result == rollout.Refused {
 		end.Error = firstError(s)
 	}
@@ -112,11 +138,22 @@ func firstError(s Summary) string {
 	return s.Error
 }
 
-// run sends what is put into the queue until it is closed.
+// run sends what is put into the queue until it is closed, and meanwhile how far
+// the hosts are. What is in the queue comes first.
 func (p *Post) run(address, token string) {
 	var last error
-	for m := range p.queue {
-		last = send(address, token, m)
+	pace := time.NewTicker(postPace)
+	defer pace.Stop()
+	for open := true; open; {
+		var m Message
+		select {
+		case m, open = <-p.queue:
+			if open {
+				last = send(address, token, m, postTimeout)
+			}
+		case <-pace.C:
+			pace.Reset(p.tellOn(address, token))
+		}
 	}
 	if last != nil {
 		last = fmt.Errorf("autobuilder was not told how the run ended: %s", p.redact.Text(last.Error()))
@@ -124,12 +161,20 @@ func (p *Post) run(address, token string) {
 	p.done <- last
 }
 
-func send(address, token string, m Message) error {
+// tellOn tells how far the hosts are, and says when to do so again.
+func (p *Post) tellOn(address, token string) time.Duration {
+	if m, news := p.middle(); news && send(address, token, m, postBrief) != nil {
+		return postPause
+	}
+	return postPace
+}
+
+func send(address, token string, m Message, within time.Duration) error {
 	body, err := json.Marshal(m)
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), postTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), within)
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, address, bytes.NewReader(body))
 	if err != nil {

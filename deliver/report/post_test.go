@@ -3,9 +3,11 @@ package report_test
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 	"time"
 
@@ -59,6 +61,50 @@ func TestAutobuilderIsTold(t *testing.T) {
 	assert.Equal(t, "jenkins-shop-7", last.Release.ID)
 	assert.Equal(t, at.Add(time.Second), last.Ended)
 	assert.Empty(t, told)
+}
+
+// While a run goes on autobuilder is told how far each host is, at most once a second.
+func TestAutobuilderIsToldHowFarTheHostsAre(t *testing.T) {
+	t.Parallel()
+	url, told := listener(t, http.StatusNoContent)
+	p, err := report.NewPost(report.Autobuilder{URL: url, Token: "hunter2"}, aMessage(), report.NewRedactor("s3cret"))
+	require.NoError(t, err)
+	at := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+	hosts := []string{"h1", "h2.s3cret"}
+	for i, e := range []rollout.Event{
+		{Kind: rollout.RunStarted, Hosts: hosts},
+		{Kind: rollout.StageStarted, Stage: "ship", Hosts: hosts},
+		{Kind: rollout.StepStarted, Stage: "ship", Host: "h1", Step: "receive"},
+		{Kind: rollout.HostDone, Stage: "ship", Host: "h1"},
+		{Kind: rollout.HostDone, Stage: "ship", Host: "h2.s3cret"},
+		{Kind: rollout.StageStarted, Stage: "switch 1/2", Hosts: hosts[:1]},
+		{Kind: rollout.StepFailed, Stage: "switch 1/2", Host: "h1", Step: "health"},
+		{Kind: rollout.StageStarted, Stage: rollout.StageUndo, Hosts: hosts[:1]},
+	} {
+		e.Run, e.Time = "r1", at.Add(time.Duration(i)*time.Second)
+		p.Handle(e)
+	}
+	first, middle := <-told, <-told
+	assert.Empty(t, first.Hosts)
+	assert.Empty(t, middle.Result)
+	words := func(m report.Message) string {
+		var all []string
+		for _, h := range m.Hosts {
+			for _, s := range h.Stages {
+				all = append(all, fmt.Sprintf("%s %s %s %g", h.Host, s.Name, s.State, s.Took))
+			}
+		}
+		return strings.Join(all, ", ")
+	}
+	assert.Equal(t, "h1 ship done 2, h1 switch failed 1, h1 rollback doing 0, h2.[secret] ship done 3", words(middle))
+	p.Handle(rollout.Event{Kind: rollout.UndoDone, Run: "r1", Time: at.Add(9 * time.Second), Stage: rollout.StageUndo, Host: "h1"})
+	require.NoError(t, p.Finish(rollout.Outcome{Run: "r1", Result: rollout.RolledBack, Started: at, Ended: at.Add(9 * time.Second), Hosts: []rollout.HostOutcome{
+		{Host: inventory.Host{Name: "h1"}, Result: rollout.HostRolledBack, Err: errors.New("unwell")}, {Host: inventory.Host{Name: "h2.s3cret"}, Result: rollout.HostUntouched},
+	}}))
+	last := <-told
+	assert.Equal(t, rollout.HostRolledBack, last.Hosts[0].Result)
+	assert.Equal(t, "unwell", last.Hosts[0].Error)
+	assert.Equal(t, "h1 ship done 2, h1 switch failed 1, h1 rollback done 2, h2.[secret] ship done 3", words(last))
 }
 
 // An autobuilder that is down, refuses, or never answers holds nothing up.

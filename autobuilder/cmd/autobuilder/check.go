@@ -17,6 +17,7 @@ import (
 	"autobuilder/build"
 	"autobuilder/config"
 	"autobuilder/dispatch"
+	"autobuilder/signin"
 )
 
 func checkCommand() *cli.Command {
@@ -69,6 +70,7 @@ func checkAll(ctx context.Context, cfg *config.Config, list *checklist) error {
 	if cfg.GitHub.Secret.Given() {
 		list.say("secret", "%s", secretWords(cfg.GitHub.Secret))
 	}
+	checkSignIn(cfg, list)
 	checkJenkins(ctx, cfg, list)
 	for _, p := range cfg.Projects {
 		fmt.Fprintf(list.out, "\nproject %s\n", p.Name)
@@ -78,6 +80,39 @@ func checkAll(ctx context.Context, cfg *config.Config, list *checklist) error {
 		return fmt.Errorf("%d of the checks failed", list.failed)
 	}
 	return nil
+}
+
+// checkSignIn says who may read the page and how people act on it.
+func checkSignIn(cfg *config.Config, list *checklist) {
+	s := cfg.SignIn
+	readers := "everybody who reaches it may read"
+	if s.Private {
+		readers = "who has signed in may read"
+	}
+	list.say("page", "%s", readers)
+	if g := s.GitHub; g.ClientID != "" {
+		_, err := g.Secret(os.Getenv)
+		whom := g.Users
+		if g.Organization != "" {
+			whom = append([]string{"the members of " + g.Organization}, whom...)
+		}
+		list.try("sign_in", fmt.Sprintf("by %s: %s (callback: %s)", g.URL, strings.Join(whom, ", "), strings.TrimRight(cfg.URL, "/")+signin.CallbackPath), err)
+	}
+	if s.Proxy.Header != "" {
+		list.say("sign_in", "by the header %s of %s", s.Proxy.Header, strings.Join(s.Proxy.From, ", "))
+	}
+	for _, t := range cfg.Tokens {
+		_, err := t.Reveal(os.Getenv)
+		list.try("token", fmt.Sprintf("%s: %s", t.Name, scopeWords(t.Scopes)), err)
+	}
+}
+
+func scopeWords(scopes []build.Scope) string {
+	words := make([]string, len(scopes))
+	for i, scope := range scopes {
+		words[i] = string(scope)
+	}
+	return strings.Join(words, ", ")
 }
 
 func secretWords(g build.SecretSource) string {
