@@ -182,10 +182,22 @@ func lock(path string) (unlock func(), err error) {
 	return func() { file.Close() }, nil //nolint:errcheck // nothing was written
 }
 
+// rooted makes of the path of a repository on this machine one that holds in any
+// directory.
+func rooted(url string) string {
+	if strings.Contains(url, ":") {
+		return url
+	}
+	if path, err := filepath.Abs(url); err == nil {
+		return path
+	}
+	return url
+}
+
 func (g Git) fetchInto(ctx context.Context, dir, url, branch string) error {
 	steps := [][]string{
 		{"init", "--quiet", "--bare", "--", dir},
-		{"-C", dir, "config", "remote.origin.url", url},
+		{"-C", dir, "config", "remote.origin.url", rooted(url)},
 		{
 			"-C", dir, "fetch", "--quiet", "--no-tags", "--filter=tree:0", "origin",
 			"+refs/heads/" + branch + ":refs/heads/" + branch,

@@ -39,7 +39,10 @@ func openLocal(c *cli.Context) (access, error) {
 	case "trigger":
 		l.book, err = ledger.Open(c.Context, cfg.LedgerFile())
 	case "explain":
-		l.book, l.done, err = lookOnly(c.Context, cfg.LedgerFile())
+		cfg, l.done, err = lookOnly(cfg)
+		if err == nil {
+			l.book, err = ledger.Open(c.Context, cfg.LedgerFile())
+		}
 	default:
 		l.book, err = openExisting(c.Context, cfg)
 	}
@@ -57,22 +60,19 @@ func openExisting(ctx context.Context, cfg *config.Config) (*ledger.Ledger, erro
 	return ledger.Open(ctx, cfg.LedgerFile())
 }
 
-// lookOnly opens the ledger, or an empty one that is thrown away where there is
-// none yet.
-func lookOnly(ctx context.Context, path string) (book *ledger.Ledger, done func(), err error) {
-	dir := ""
-	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
-		if dir, err = os.MkdirTemp("", "autobuilder-explain-"); err != nil {
-			return nil, nil, fmt.Errorf("make an empty ledger: %w", err)
-		}
-		path = dir + "/ledger.db"
+// lookOnly is the config with a data directory that is thrown away, where there is
+// no ledger yet: to look is not to make.
+func lookOnly(cfg *config.Config) (*config.Config, func(), error) {
+	if _, err := os.Stat(cfg.LedgerFile()); !errors.Is(err, os.ErrNotExist) {
+		return cfg, func() {}, nil
 	}
-	book, err = ledger.Open(ctx, path)
-	return book, func() {
-		if dir != "" {
-			os.RemoveAll(dir) //nolint:errcheck // a directory for temporary files
-		}
-	}, err
+	dir, err := os.MkdirTemp("", "autobuilder-explain-")
+	if err != nil {
+		return nil, nil, fmt.Errorf("make an empty ledger: %w", err)
+	}
+	elsewhere := *cfg
+	elsewhere.Data = dir
+	return &elsewhere, func() { os.RemoveAll(dir) }, nil //nolint:errcheck // a directory for temporary files
 }
 
 // Close ends the access.
