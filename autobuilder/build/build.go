@@ -38,6 +38,7 @@ type Push struct {
 	Forced   bool   `json:"forced,omitempty"`
 	Project  string `json:"project,omitempty"`  // of a trigger: the only project it is meant for
 	Again    bool   `json:"again,omitempty"`    // of a trigger: build also what was built
+	Back     bool   `json:"back,omitempty"`     // of a trigger: what was delivered before goes out again
 	Tree     string `json:"tree,omitempty"`     // of the commit, where the sender says it
 	Replayed string `json:"replayed,omitempty"` // who asked for it to be decided once more
 }

@@ -135,3 +135,35 @@ func TestErrorsOfAFieldAreJoined(t *testing.T) {
 	require.ErrorAs(t, err, &all)
 	assert.Greater(t, len(all.Unwrap()), 3)
 }
+
+func TestWhatIsWrongWithAWatch(t *testing.T) {
+	t.Parallel()
+	limit := 5.0
+	good := build.Watch{For: 10 * time.Minute, Prometheus: "http://p.test", Query: "errors > 1"}
+	tests := []struct {
+		name   string
+		change func(*build.Watch)
+		wants  string
+	}{
+		{"no time", func(w *build.Watch) { w.For = 0 }, "for is missing"},
+		{"asked too seldom", func(w *build.Watch) { w.Every = time.Hour }, "must be more than nothing and fit into for"},
+		{"more failures than answers", func(w *build.Watch) { w.Failures = 1000 }, "failures 1000"},
+		{"two monitors", func(w *build.Watch) { w.Graphite = "http://g.test" }, "needs prometheus or graphite, one of them"},
+		{"no monitor", func(w *build.Watch) { w.Prometheus = "" }, "needs prometheus or graphite, one of them"},
+		{"no address", func(w *build.Watch) { w.Prometheus = "p.test" }, `"p.test" is no http(s) address`},
+		{"no query", func(w *build.Watch) { w.Query = "" }, "query is missing"},
+		{"a limit for Prometheus", func(w *build.Watch) { w.Above = &limit }, "above goes with graphite"},
+		{"no limit for Graphite", func(w *build.Watch) { w.Prometheus, w.Graphite = "", "http://g.test" }, "above goes with graphite"},
+	}
+	for _, test := range tests {
+		p := build.Project{Name: "shop", Repo: "acme/shop", Watch: good}
+		test.change(&p.Watch)
+		p.Defaults()
+		require.ErrorContains(t, p.Validate(), test.wants, test.name)
+	}
+	p := build.Project{Name: "shop", Repo: "acme/shop", Watch: good}
+	p.Defaults()
+	require.NoError(t, p.Validate())
+	assert.Equal(t, 15*time.Second, p.Watch.Every)
+	assert.Equal(t, 3, p.Watch.Failures)
+}

@@ -47,6 +47,7 @@ const (
 	EventStays     EventKind = "stays"     // the watch found nothing
 	EventWithdrawn EventKind = "withdrawn" // the watch found it bad: the release before it goes out again
 	EventUnjudged  EventKind = "unjudged"  // nobody answered the watch
+	EventBad       EventKind = "bad"       // the watch found it bad, and nothing ran before it
 )
 
 // Valid says whether there is such a kind.
@@ -55,7 +56,7 @@ func (k EventKind) Valid() bool {
 	case EventQueued, EventRunning, EventSucceeded, EventFailed, EventAborted, EventLost, EventSuperseded,
 		EventHeld, EventApproved, EventRejected, EventExpired, EventTicked, EventStepFailed,
 		EventDelivering, EventDelivered, EventUndone, EventLocked, EventUnlocked,
-		EventWatched, EventStays, EventWithdrawn, EventUnjudged:
+		EventWatched, EventStays, EventWithdrawn, EventUnjudged, EventBad:
 		return true
 	}
 	return false
@@ -64,11 +65,20 @@ func (k EventKind) Valid() bool {
 // Bad says whether somebody should look.
 func (k EventKind) Bad() bool {
 	switch k {
-	case EventFailed, EventLost, EventStepFailed, EventUndone, EventWithdrawn:
+	case EventFailed, EventLost, EventStepFailed, EventUndone, EventWithdrawn, EventBad:
 		return true
 	}
 	return false
 }
+
+// Order says in which order a notifier hears of events.
+type Order string
+
+// The orders.
+const (
+	ByThread  Order = "thread"  // each thread for itself
+	ByProject Order = "project" // a project's as they happened: one message of it undoes another's
+)
 
 // Letter is an event on its way to one notifier.
 type Letter struct {

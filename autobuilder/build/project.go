@@ -27,6 +27,8 @@ type Project struct {
 	Timeout    time.Duration     `yaml:"timeout"`     // a build that runs longer is stopped; 0: none is
 	Hold       Gate              `yaml:"hold"`        // which releases wait for people
 	Checklist  string            `yaml:"checklist"`   // of held releases; empty: .deliver/release.md of the repository
+	Chat       Chat              `yaml:"chat"`        // who may do what in a room
+	Watch      Watch             `yaml:"watch"`       // what decides whether a release stays
 	Site       string            `yaml:"site"`        // address where its users find it, for links
 	Secret     SecretSource      `yaml:",inline"`     // of its own webhook; empty: github's in the file
 }
@@ -96,6 +98,7 @@ func (p *Project) Defaults() {
 	setDefault(&p.Queue, QueueNewest)
 	setDefault(&p.Template, "node")
 	setDefault(&p.Hold.When, HoldMajor)
+	p.Watch.defaults()
 	if p.Hold.Approvals == 0 {
 		p.Hold.Approvals = 1
 	}
@@ -131,6 +134,7 @@ func (p *Project) Validate() error {
 		p.validateEnv(),
 		p.validateJob(),
 		p.Hold.validate(),
+		p.Watch.validate(),
 	)
 }
 

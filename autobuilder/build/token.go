@@ -11,11 +11,12 @@ const (
 	ScopeDeploy  Scope = "deploy"  // tell of rollouts
 	ScopeApprove Scope = "approve" // approve, reject and tick
 	ScopeTrigger Scope = "trigger" // ask for builds
+	ScopeChat    Scope = "chat"    // bring what people say in rooms
 )
 
 // Valid says whether there is such a scope.
 func (s Scope) Valid() bool {
-	return slices.Contains([]Scope{ScopeRead, ScopeDeploy, ScopeApprove, ScopeTrigger}, s)
+	return slices.Contains([]Scope{ScopeRead, ScopeDeploy, ScopeApprove, ScopeTrigger, ScopeChat}, s)
 }
 
 // Token is what somebody proves themselves with.

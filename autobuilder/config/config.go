@@ -24,6 +24,7 @@ type Config struct {
 	Search    time.Duration   `yaml:"search"`    // how often repositories are searched for pushes that GitHub did not tell of; default: 5m
 	Tokens    []Token         `yaml:"tokens"`    // who may act by the API
 	SignIn    SignIn          `yaml:"sign_in"`   // how people sign in to the page
+	Chat      Chat            `yaml:"chat"`      // from where people steer it
 	Notify    Notify          `yaml:"notify"`    // who is told of what happens
 	Projects  []build.Project `yaml:"projects"`
 }
@@ -113,7 +114,7 @@ func (c *Config) defaults() {
 		&c.Data, &c.Templates, &c.GitHub.Secret.SecretFile, &c.GitHub.Secret.PreviousSecretFile, &c.GitHub.TokenFile,
 		&c.Jenkins.TokenFile, &c.Jenkins.CAFile, &c.SignIn.GitHub.ClientSecretFile,
 	}
-	paths = append(paths, c.Notify.defaults()...)
+	paths = append(append(paths, c.Notify.defaults()...), &c.Chat.Slack.SigningSecretFile)
 	for i := range c.Tokens {
 		paths = append(paths, &c.Tokens[i].TokenFile)
 	}

@@ -151,7 +151,7 @@ func TestWhatIsWrongIsSaidWithItsLine(t *testing.T) {
 		{"a token of nobody", full("tokens: [{scopes: [read], token_env: T}]"), "ci.yml:2: tokens[0]: needs a name"},
 		{"a token of nowhere", full("tokens: [{name: ada, scopes: [read]}]"), "ci.yml:2: tokens[0]: needs a name, and token_env or token_file"},
 		{"a token for nothing", full("tokens: [{name: ada, token_env: T}]"), "ci.yml:2: tokens[0].scopes: lists none"},
-		{"a token of no scope", full("tokens: [{name: ada, token_env: T, scopes: [admin]}]"), `ci.yml:2: tokens[0].scopes: "admin" is none of read, deploy, approve and trigger`},
+		{"a token of no scope", full("tokens: [{name: ada, token_env: T, scopes: [admin]}]"), `ci.yml:2: tokens[0].scopes: "admin" is none of read, deploy, approve, trigger and chat`},
 		{"two tokens of one name", full("tokens: [{name: ada, token_env: T, scopes: [read]}, {name: Ada, token_env: U, scopes: [read]}]"), "ci.yml:2: tokens[1].name: there are two"},
 		{"an app of everybody", full("sign_in: {github: {client_id: i, client_secret_env: S}}"), "ci.yml:2: sign_in.github: needs users or organization"},
 		{"an app without a secret", full("sign_in: {github: {client_id: i, users: [ada]}}"), "ci.yml:2: sign_in.github: client_secret_env or client_secret_file must say"},

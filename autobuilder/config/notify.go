@@ -9,6 +9,7 @@ import (
 
 // Notify says who is told of what happens. What is left out is not told.
 type Notify struct {
+	Slack     *SlackRoom    `yaml:"slack"`
 	Webhooks  []Webhook     `yaml:"webhooks"`
 	PagerDuty *PagerDuty    `yaml:"pagerduty"`
 	GitHub    *GitHubNotify `yaml:"github"`
@@ -78,6 +79,9 @@ func (n *Notify) defaults() (paths []*string) {
 	}
 	for i := range n.Webhooks {
 		paths = append(paths, &n.Webhooks[i].SecretFile)
+	}
+	if n.Slack != nil {
+		paths = append(paths, &n.Slack.TokenFile)
 	}
 	if n.PagerDuty != nil {
 		paths = append(paths, &n.PagerDuty.KeyFile)

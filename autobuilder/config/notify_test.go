@@ -69,3 +69,21 @@ notify:
 	_, err = c.Notify.Webhooks[0].Reveal(os.Getenv)
 	require.ErrorContains(t, err, "read notify.webhooks.ops")
 }
+
+func TestWhatIsWrongWithChat(t *testing.T) {
+	t.Parallel()
+	for text, wants := range map[string]string{
+		"  slack: {channel: C1}":                                               "notify.slack: needs token_env or token_file",
+		"  slack: {token_env: T}":                                              "notify.slack.channel: is missing",
+		"  slack: {token_env: T, channel: C1, url: slack}":                     `"slack" is no http(s) address`,
+		"  slack: {token_env: T, channel: C1, channels: {till: C2}}":           `there is no project "till"`,
+		"  {}\nchat: {slack: {signing_secret_env: A, signing_secret_file: b}}": "signing_secret_env and signing_secret_file are both set",
+		"  {}\nchat: {people: {U1: ''}}":                                       "chat.people.U1: has no name",
+	} {
+		_, err := config.Parse("a.yml", []byte(notified+text))
+		require.ErrorContains(t, err, wants, text)
+	}
+	c, err := config.Parse("/etc/a.yml", []byte(notified+"  {}\nchat: {slack: {signing_secret_file: s}, people: {U1: ada}}"))
+	require.NoError(t, err)
+	assert.Equal(t, "/etc/s", c.Chat.Slack.SigningSecretFile)
+}

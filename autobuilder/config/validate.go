@@ -44,6 +44,7 @@ func (c *Config) validate(file string, where lines) error {
 	check.tokens(c.Tokens)
 	check.signIn(c.SignIn)
 	check.notify(c)
+	check.chat(c)
 	check.projects(c.Projects)
 	return errors.Join(check.problems...)
 }
@@ -138,11 +139,11 @@ func (c *checker) tokens(tokens []Token) {
 		}
 		c.once(names, at+".name", "token", t.Name)
 		if len(t.Scopes) == 0 {
-			c.add(at+".scopes", "lists none of read, deploy, approve and trigger")
+			c.add(at+".scopes", "lists none of read, deploy, approve, trigger and chat")
 		}
 		for _, scope := range t.Scopes {
 			if !scope.Valid() {
-				c.add(at+".scopes", "%q is none of read, deploy, approve and trigger", scope)
+				c.add(at+".scopes", "%q is none of read, deploy, approve, trigger and chat", scope)
 			}
 		}
 	}

@@ -40,9 +40,14 @@ func (d *Dispatcher) builder(project build.Project, configured bool) func(contex
 // step moves every open build as far as it goes now.
 func (f *follower) step(ctx context.Context) time.Duration {
 	open, err := f.Ledger.Open(ctx, f.project.Name)
+	lock, lockErr := f.lock(ctx)
+	err = errors.Join(err, lockErr)
 	following, unnumbered := 0, false
 	for _, b := range inOrder(open) {
 		if b.State == build.Queued && !f.mayStart(following) {
+			continue
+		}
+		if b.State == build.Queued && (lockErr != nil || f.kept(ctx, lock, b)) {
 			continue
 		}
 		after, moveErr := f.advance(ctx, b)
@@ -52,7 +57,7 @@ func (f *follower) step(ctx context.Context) time.Duration {
 			unnumbered = unnumbered || after.Number == 0
 		}
 	}
-	wait := f.next(ctx, err, following)
+	wait := min(f.next(ctx, err, following), left(lock))
 	if err == nil && unnumbered {
 		return min(wait, f.Poll/4) // it may start at any moment
 	}

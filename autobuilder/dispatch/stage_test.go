@@ -220,3 +220,13 @@ func (s *stage) stopHere(stop func()) func() {
 		}
 	}
 }
+
+// commitBeside makes a commit of another branch, which is published too.
+func (s *stage) commitBeside(message string) string {
+	s.t.Helper()
+	s.git("-C", s.tree, "checkout", "--quiet", "-b", message)
+	commit := s.commit(message)
+	s.git("-C", s.tree, "checkout", "--quiet", "master")
+	s.publish(message)
+	return commit
+}

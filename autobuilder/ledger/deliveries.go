@@ -121,9 +121,11 @@ func (l *Ledger) Newest(ctx context.Context) (int64, error) {
 	return l.newest(ctx, `SELECT coalesce(max(seq), 0) FROM deliveries`)
 }
 
-// NewestAct changes with everything that is done about a hold, whoever does it.
+// NewestAct changes with everything that is done about a hold or a lock, whoever
+// does it.
 func (l *Ledger) NewestAct(ctx context.Context) (int64, error) {
-	return l.newest(ctx, `SELECT coalesce(max(seq), 0) FROM acts`)
+	return l.newest(ctx, `SELECT (SELECT coalesce(max(seq), 0) FROM acts)
+		+ (SELECT coalesce(max(seq), 0) FROM events WHERE kind IN ('locked', 'unlocked'))`)
 }
 
 func (l *Ledger) newest(ctx context.Context, text string) (int64, error) {

@@ -9,21 +9,19 @@ import (
 	"autobuilder/build"
 )
 
-// Tell says who hears of events from now on. What is still to be sent to
-// others is dropped: nobody sends it any more.
-func (l *Ledger) Tell(ctx context.Context, notifiers []string) error {
+// Tell says who hears of events from now on, and in which order. What is still
+// to be sent to others is dropped: nobody sends it any more.
+func (l *Ledger) Tell(ctx context.Context, notifiers map[string]build.Order) error {
 	err := l.inTx(ctx, func(ctx context.Context, tx *sql.Tx) error {
 		if _, err := tx.ExecContext(ctx, `DELETE FROM notifiers`); err != nil {
 			return err
 		}
-		err := each(notifiers, func(name string) error {
-			_, err := tx.ExecContext(ctx, `INSERT INTO notifiers (name) VALUES (?)`, name)
-			return err
-		})
-		if err != nil {
-			return err
+		for name, order := range notifiers {
+			if _, err := tx.ExecContext(ctx, `INSERT INTO notifiers (name, ordered) VALUES (?, ?)`, name, order); err != nil {
+				return err
+			}
 		}
-		_, err = tx.ExecContext(ctx, `DELETE FROM outbox WHERE notifier NOT IN (SELECT name FROM notifiers)`)
+		_, err := tx.ExecContext(ctx, `DELETE FROM outbox WHERE notifier NOT IN (SELECT name FROM notifiers)`)
 		return err
 	})
 	if err != nil {
@@ -32,14 +30,14 @@ func (l *Ledger) Tell(ctx context.Context, notifiers []string) error {
 	return nil
 }
 
-// Outbox are the letters that a notifier is to send next: of each thread the
-// oldest, if its time has come. Oldest first, at most limit.
+// Outbox are the letters that a notifier is to send next: of each thread (or
+// project) the oldest, if its time has come. Oldest first, at most limit.
 func (l *Ledger) Outbox(ctx context.Context, notifier string, now time.Time, limit int) ([]build.Letter, error) {
 	found, err := query(ctx, l.read, scanLetter, `SELECT e.seq, e.at, e.kind, e.project, e.build, e.run, e.thread, e.by, e.note,
 			o.notifier, coalesce(t.ref, ''), o.tries, o.begun
-		FROM (SELECT notifier, thread, min(event) AS event FROM outbox WHERE notifier = ? GROUP BY thread) AS first
-		JOIN outbox o USING (notifier, thread, event) JOIN events e ON e.seq = o.event
-		LEFT JOIN threads t ON t.notifier = o.notifier AND t.thread = o.thread
+		FROM (SELECT notifier, min(event) AS event FROM outbox WHERE notifier = ? GROUP BY lane) AS first
+		JOIN outbox o USING (notifier, event) JOIN events e ON e.seq = o.event
+		LEFT JOIN threads t ON t.notifier = o.notifier AND t.thread = e.thread
 		WHERE o.due <= ? ORDER BY o.event LIMIT ?`, notifier, timeText(now), limit)
 	if err != nil {
 		return nil, fmt.Errorf("list what is to be told: %w", err)
@@ -60,13 +58,12 @@ func scanLetter(rows *sql.Rows) (build.Letter, error) {
 // arrived.
 func (l *Ledger) Try(ctx context.Context, r build.Letter, now time.Time) error {
 	return l.letter(ctx, r, `UPDATE outbox SET tries = tries + 1, begun = CASE begun WHEN '' THEN ? ELSE begun END
-		WHERE notifier = ? AND thread = ? AND event = ?`, timeText(now), r.Notifier, r.Thread, r.Seq)
+		WHERE notifier = ? AND event = ?`, timeText(now), r.Notifier, r.Seq)
 }
 
 // Delay writes down that a letter was not taken, and when to try again.
 func (l *Ledger) Delay(ctx context.Context, r build.Letter, until time.Time, why string) error {
-	return l.letter(ctx, r, `UPDATE outbox SET due = ?, error = ? WHERE notifier = ? AND thread = ? AND event = ?`,
-		timeText(until), why, r.Notifier, r.Thread, r.Seq)
+	return l.letter(ctx, r, `UPDATE outbox SET due = ?, error = ? WHERE notifier = ? AND event = ?`, timeText(until), why, r.Notifier, r.Seq)
 }
 
 func (l *Ledger) letter(ctx context.Context, r build.Letter, text string, args ...any) error {
@@ -80,7 +77,7 @@ func (l *Ledger) letter(ctx context.Context, r build.Letter, text string, args .
 // thread.
 func (l *Ledger) Sent(ctx context.Context, r build.Letter, ref string) error {
 	err := l.inTx(ctx, func(ctx context.Context, tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, `DELETE FROM outbox WHERE notifier = ? AND thread = ? AND event = ?`, r.Notifier, r.Thread, r.Seq)
+		_, err := tx.ExecContext(ctx, `DELETE FROM outbox WHERE notifier = ? AND event = ?`, r.Notifier, r.Seq)
 		if err != nil || ref == r.Ref {
 			return err
 		}
@@ -129,16 +126,8 @@ func scanEvent(rows *sql.Rows) (build.Event, error) {
 	return e, err
 }
 
-// Backlog is what a notifier has not been told yet.
-type Backlog struct {
-	Notifier string    `json:"notifier"`
-	Letters  int       `json:"letters"`
-	Oldest   time.Time `json:"oldest,omitzero"`
-	Error    string    `json:"error,omitempty"` // of the oldest that was tried
-}
-
 // Backlogs are those of all notifiers, by name.
-func (l *Ledger) Backlogs(ctx context.Context) ([]Backlog, error) {
+func (l *Ledger) Backlogs(ctx context.Context) ([]build.Backlog, error) {
 	found, err := query(ctx, l.read, scanBacklog, `SELECT n.name, count(o.event), coalesce(min(e.at), ''),
 			coalesce((SELECT error FROM outbox WHERE notifier = n.name AND error <> '' ORDER BY event LIMIT 1), '')
 		FROM notifiers n LEFT JOIN outbox o ON o.notifier = n.name LEFT JOIN events e ON e.seq = o.event
@@ -149,8 +138,8 @@ func (l *Ledger) Backlogs(ctx context.Context) ([]Backlog, error) {
 	return found, nil
 }
 
-func scanBacklog(rows *sql.Rows) (Backlog, error) {
-	var b Backlog
+func scanBacklog(rows *sql.Rows) (build.Backlog, error) {
+	var b build.Backlog
 	var oldest string
 	err := rows.Scan(&b.Notifier, &b.Letters, &oldest, &b.Error)
 	b.Oldest = parseTime(oldest)

@@ -17,17 +17,23 @@ CREATE TABLE events (
 	note    TEXT NOT NULL DEFAULT ''
 ) STRICT;
 CREATE INDEX events_locks ON events (seq) WHERE kind IN ('locked', 'unlocked');
-CREATE TABLE notifiers (name TEXT PRIMARY KEY) STRICT;
+-- In the order of projects are told those whose one message undoes another's
+-- of the project, in that of threads all others.
+CREATE TABLE notifiers (
+	name    TEXT PRIMARY KEY,
+	ordered TEXT NOT NULL CHECK (ordered IN ('thread', 'project'))
+) STRICT;
 CREATE TABLE outbox (
 	notifier TEXT NOT NULL,
-	thread   TEXT NOT NULL,
 	event    INTEGER NOT NULL,
+	lane     TEXT NOT NULL,
 	tries    INTEGER NOT NULL DEFAULT 0,
 	begun    TEXT NOT NULL DEFAULT '',
 	due      TEXT NOT NULL DEFAULT '',
 	error    TEXT NOT NULL DEFAULT '',
-	PRIMARY KEY (notifier, thread, event)
+	PRIMARY KEY (notifier, event)
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX outbox_lanes ON outbox (notifier, lane, event);
 CREATE TABLE threads (
 	notifier TEXT NOT NULL,
 	thread   TEXT NOT NULL,
@@ -36,7 +42,8 @@ CREATE TABLE threads (
 	PRIMARY KEY (notifier, thread)
 ) STRICT, WITHOUT ROWID;
 CREATE TRIGGER events_outbox AFTER INSERT ON events BEGIN
-	INSERT INTO outbox (notifier, thread, event) SELECT name, NEW.thread, NEW.seq FROM notifiers;
+	INSERT INTO outbox (notifier, event, lane)
+	SELECT name, NEW.seq, CASE ordered WHEN 'project' THEN NEW.project ELSE NEW.thread END FROM notifiers;
 END;
 
 CREATE TABLE locks (
@@ -51,7 +58,8 @@ CREATE TABLE watches (
 	project TEXT NOT NULL,
 	since   TEXT NOT NULL,
 	until   TEXT NOT NULL,
-	asked   INTEGER NOT NULL DEFAULT 0,
+	asked   TEXT NOT NULL DEFAULT '',
+	answers INTEGER NOT NULL DEFAULT 0,
 	bad     INTEGER NOT NULL DEFAULT 0,
 	state   TEXT NOT NULL DEFAULT 'open',
 	why     TEXT NOT NULL DEFAULT ''
@@ -91,7 +99,7 @@ CREATE TRIGGER watches_new AFTER INSERT ON watches BEGIN
 	INSERT INTO events (kind, project, build, thread, by, note)
 	VALUES ('watched', NEW.project, NEW.build, NEW.build, 'autobuilder', 'until ' || substr(NEW.until, 1, 19) || 'Z');
 END;
-CREATE TRIGGER watches_ended AFTER UPDATE OF state ON watches WHEN NEW.state IN ('stays', 'withdrawn', 'unjudged') BEGIN
+CREATE TRIGGER watches_ended AFTER UPDATE OF state ON watches WHEN NEW.state IN ('stays', 'withdrawn', 'unjudged', 'bad') BEGIN
 	INSERT INTO events (kind, project, build, thread, by, note)
 	VALUES (NEW.state, NEW.project, NEW.build, NEW.build, 'autobuilder', NEW.why);
 END;

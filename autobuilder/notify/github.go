@@ -55,9 +55,13 @@ func show(kind build.EventKind) (s shown, ok bool) {
 		build.EventRejected:   {"failure", ""},
 		build.EventExpired:    {"failure", ""},
 		build.EventWithdrawn:  {"failure", "failure"},
+		build.EventBad:        {"failure", ""},
 	}[kind]
 	return s, ok
 }
+
+// Order is that of the project: of two builds of a commit the last status counts.
+func (*GitHub) Order() build.Order { return build.ByProject }
 
 // Send moves the commit's status and the build's deployment. Ref is the
 // deployment's ID.

@@ -97,7 +97,7 @@ func TestNothingIsLostWhenAutobuilderIsKilled(t *testing.T) {
 	t.Parallel()
 	k := &killer{}
 	place := serve(t, k)
-	s := newStage(t, map[string]notify.Sink{"ops": nil})
+	s := newStage(t, map[string]notify.Sink{"ops": notify.Webhook{}})
 	path := filepath.Join(t.TempDir(), "ledger.db")
 	book, err := ledger.Open(t.Context(), path)
 	require.NoError(t, err)

@@ -106,9 +106,13 @@ func (l *lane) send(ctx context.Context, m Message) (string, error) {
 }
 
 // delay puts a letter back. One that is refused for too long is given up, since
-// it keeps the rest of its thread waiting.
+// it keeps the rest of its thread, or of its project, waiting.
 func (l *lane) delay(ctx context.Context, letter build.Letter, why error) error {
-	if errors.Is(why, ErrRefused) && letter.Tries > 0 && time.Since(letter.Begun) > giveUp {
+	enough := giveUp
+	if l.sink.Order() == build.ByProject {
+		enough = giveWay
+	}
+	if errors.Is(why, ErrRefused) && letter.Tries > 0 && time.Since(letter.Begun) > enough {
 		l.Log.Error("message given up", "notifier", l.name, "event", letter.Seq, "kind", letter.Kind, "build", letter.Build, "error", why)
 		return l.Outbox.Sent(ctx, letter, letter.Ref)
 	}

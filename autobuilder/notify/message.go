@@ -27,6 +27,7 @@ type Message struct {
 	Tail    []string       // its last lines
 	Page    string         // address of the build's page, or of autobuilder's
 	Notes   string         // address of the release's notes
+	now     build.State    // of the build, by now
 }
 
 // Facts are where messages find what they are about.
@@ -66,7 +67,7 @@ func (w Writer) write(ctx context.Context, letter build.Letter) (Message, error)
 	if err != nil && !errors.Is(err, build.ErrUnknown) {
 		return m, fmt.Errorf("write message of event %d: %w", letter.Seq, err)
 	}
-	hide := newRedactor(w.Secrets)
+	hide := NewRedactor(w.Secrets)
 	if m.About.ID != "" {
 		w.adorn(ctx, &m, hide)
 	}
@@ -96,6 +97,7 @@ func (w Writer) about(ctx context.Context, m *Message) (err error) {
 		if m.About, err = w.Facts.Build(ctx, m.Build); err != nil {
 			return err
 		}
+		m.now = m.About.State
 		m.About.State = stateAt(m.Kind, m.About.State)
 		if m.About.Tag != "" && w.Hub != "" {
 			m.Notes = w.Hub + "/" + m.Project.Repo + "/releases/tag/" + url.PathEscape(m.About.Tag)
@@ -126,7 +128,7 @@ func stateAt(kind build.EventKind, now build.State) build.State {
 
 // adorn adds what a message can do without. A console is redacted before it is
 // cut: half a secret is not found any more.
-func (w Writer) adorn(ctx context.Context, m *Message, hide redactor) {
+func (w Writer) adorn(ctx context.Context, m *Message, hide Redactor) {
 	ctx, cancel := context.WithTimeout(ctx, factTime)
 	defer cancel()
 	at := m.At
@@ -144,7 +146,7 @@ func (w Writer) adorn(ctx context.Context, m *Message, hide redactor) {
 		var text string
 		var consoleErr error
 		text, consoleErr = w.Console(ctx, m.About)
-		m.Step, m.Tail = failure(hide.text(text))
+		m.Step, m.Tail = failure(hide.Text(text))
 		err = errors.Join(err, consoleErr)
 	}
 	if err != nil {

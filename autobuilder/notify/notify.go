@@ -20,8 +20,10 @@ type Sink interface {
 	// thread's next message (Message.Ref). A message with Tries may have arrived
 	// before: a sink that can find out looks first. Of kinds that do not concern
 	// it, a sink tells nothing. Every error means that the message comes again:
-	// an ErrRefused for a day at most, one with a Later not before that time.
+	// an ErrRefused for a time at most, one with a Later not before that time.
 	Send(ctx context.Context, m Message) (ref string, err error)
+	// Order says what has to be told in the order in which it happened.
+	Order() build.Order
 }
 
 // ErrRefused says that the place understood a message and does not want it:
@@ -42,9 +44,9 @@ func (l *Later) Unwrap() error { return l.Err }
 
 // Outbox is where the messages wait: a part of the ledger.
 type Outbox interface {
-	// Tell says who hears of events from now on.
-	Tell(ctx context.Context, notifiers []string) error
-	// Outbox are the first letters of each thread whose time has come, oldest first.
+	// Tell says who hears of events from now on, and in which order.
+	Tell(ctx context.Context, notifiers map[string]build.Order) error
+	// Outbox are the first letters of each thread or project whose time has come, oldest first.
 	Outbox(ctx context.Context, notifier string, now time.Time, limit int) ([]build.Letter, error)
 	// Try is written before a letter is sent, Sent or Delay after it.
 	Try(ctx context.Context, r build.Letter, now time.Time) error
@@ -70,6 +72,7 @@ const (
 	sendTime = 20 * time.Second    // for one message
 	grace    = 2 * time.Second     // for the one on its way when autobuilder is stopped
 	giveUp   = 24 * time.Hour      // on what is refused
+	giveWay  = time.Hour           // of what is refused to the rest of its project
 	keep     = 30 * 24 * time.Hour // events that everybody has heard of
 )
 
@@ -78,11 +81,11 @@ func Run(ctx context.Context, o Options) error {
 	if o.Every == 0 {
 		o.Every = time.Second
 	}
-	names := make([]string, 0, len(o.Sinks))
-	for name := range o.Sinks {
-		names = append(names, name)
+	orders := map[string]build.Order{}
+	for name, sink := range o.Sinks {
+		orders[name] = sink.Order()
 	}
-	if err := o.Outbox.Tell(ctx, names); err != nil {
+	if err := o.Outbox.Tell(ctx, orders); err != nil {
 		if ctx.Err() != nil {
 			return nil //nolint:nilerr // it was told to stop before it began
 		}

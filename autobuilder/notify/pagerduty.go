@@ -51,14 +51,20 @@ type pageLink struct {
 // mostSummary is what PagerDuty takes, letters.
 const mostSummary = 1024
 
+// Order is that of the project: an incident that is resolved before it is opened stays open.
+func (PagerDuty) Order() build.Order { return build.ByProject }
+
 // Send triggers the project's incident, or resolves it.
 func (p PagerDuty) Send(ctx context.Context, m Message) (string, error) {
 	e := pageEvent{RoutingKey: p.Key, DedupKey: m.incident(), Client: "autobuilder", ClientURL: m.Page}
 	switch m.Kind {
-	case build.EventFailed, build.EventLost, build.EventWithdrawn, build.EventStepFailed:
+	case build.EventFailed, build.EventLost, build.EventWithdrawn, build.EventBad, build.EventStepFailed:
 		e.Action, e.Payload = "trigger", m.payload()
 		e.Links = []pageLink{{Href: m.Page, Text: "build"}}
 	case build.EventSucceeded:
+		if m.About.By == build.Itself {
+			return "", nil // what was taken back is not mended by that
+		}
 		e.Action = "resolve"
 	case build.EventUndone:
 		if m.Build != "" {

@@ -14,18 +14,19 @@ const redacted = "[secret]"
 // would hide words.
 const shortest = 6
 
-// redactor takes secrets out of messages by their value, wherever they came
-// from: a console, a commit's message, an error.
-type redactor struct{ values *strings.Replacer }
+// Redactor takes secrets out of texts by their value, wherever they came from: a
+// console, a commit's message, an error.
+type Redactor struct{ values *strings.Replacer }
 
-func newRedactor(secrets []string) redactor {
+// NewRedactor makes one that knows these secrets.
+func NewRedactor(secrets []string) Redactor {
 	var pairs []string
 	for _, secret := range slices.Backward(slices.SortedFunc(slices.Values(secrets), byLength)) { // one may contain another
 		for _, form := range forms(secret) {
 			pairs = append(pairs, form, redacted)
 		}
 	}
-	return redactor{strings.NewReplacer(pairs...)}
+	return Redactor{strings.NewReplacer(pairs...)}
 }
 
 func byLength(a, b string) int { return len(a) - len(b) }
@@ -49,13 +50,13 @@ func forms(secret string) []string {
 
 // message redacts every text in it, whatever is added to it one day. What the
 // place called the thread is its own.
-func (r redactor) message(m *Message) {
+func (r Redactor) message(m *Message) {
 	ref := m.Ref
 	r.walk(reflect.ValueOf(m))
 	m.Ref = ref
 }
 
-func (r redactor) walk(v reflect.Value) {
+func (r Redactor) walk(v reflect.Value) {
 	switch v.Kind() {
 	case reflect.Pointer:
 		if !v.IsNil() {
@@ -71,12 +72,13 @@ func (r redactor) walk(v reflect.Value) {
 		}
 	case reflect.String:
 		if v.CanSet() {
-			v.SetString(r.text(v.String()))
+			v.SetString(r.Text(v.String()))
 		}
 	}
 }
 
-func (r redactor) text(text string) string { return r.values.Replace(text) }
+// Text is the text without the secrets.
+func (r Redactor) Text(text string) string { return r.values.Replace(text) }
 
 // controls are the sequences that colour a terminal, and what else does not show.
 var controls = regexp.MustCompile("\x1b\\[[0-9;?]*[ -/]*[@-~]|\x1b\\][^\x07\x1b]*(?:\x07|\x1b\\\\)|[\x00-\x08\x0b-\x1f\x7f]")

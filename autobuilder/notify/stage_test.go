@@ -53,11 +53,11 @@ func newStage(t *testing.T, sinks map[string]notify.Sink) *stage {
 // names lets the ledger know who is told, as the first Run does.
 func (s *stage) names() {
 	s.t.Helper()
-	var names []string
-	for name := range s.options.Sinks {
-		names = append(names, name)
+	orders := map[string]build.Order{}
+	for name, sink := range s.options.Sinks {
+		orders[name] = sink.Order()
 	}
-	require.NoError(s.t, s.book.Tell(s.t.Context(), names))
+	require.NoError(s.t, s.book.Tell(s.t.Context(), orders))
 }
 
 func options(book *ledger.Ledger, sinks map[string]notify.Sink) notify.Options {
@@ -211,6 +211,8 @@ type list struct {
 	got  []notify.Message
 	fail func(m notify.Message) error
 }
+
+func (l *list) Order() build.Order { return build.ByThread }
 
 func (l *list) Send(_ context.Context, m notify.Message) (string, error) {
 	l.mu.Lock()

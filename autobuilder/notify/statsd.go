@@ -17,6 +17,9 @@ type StatsD struct {
 	Prefix  string
 }
 
+// Order is that of each release.
+func (StatsD) Order() build.Order { return build.ByThread }
+
 // Send counts the event; of one that ends a build also how long it took.
 func (s StatsD) Send(ctx context.Context, m Message) (string, error) {
 	name := metric(s.Prefix, m)
@@ -37,6 +40,9 @@ type Carbon struct {
 	Address string // host:port, TCP, the plaintext protocol
 	Prefix  string
 }
+
+// Order is that of each release.
+func (Carbon) Order() build.Order { return build.ByThread }
 
 // Send writes the point.
 func (c Carbon) Send(ctx context.Context, m Message) (string, error) {

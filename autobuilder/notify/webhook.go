@@ -54,6 +54,9 @@ type hook struct {
 	Tail        []string        `json:"tail,omitempty"`
 }
 
+// Order is that of each release.
+func (Webhook) Order() build.Order { return build.ByThread }
+
 // Send posts the event.
 func (w Webhook) Send(ctx context.Context, m Message) (string, error) {
 	if len(w.Events) > 0 && !slices.Contains(w.Events, m.Kind) {

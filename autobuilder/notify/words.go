@@ -43,7 +43,7 @@ func (m Message) subject() string {
 func (m Message) happened() string {
 	switch m.Kind {
 	case build.EventQueued:
-		return "waits to be built" + m.again()
+		return "waits to be built" + m.again() + m.kept()
 	case build.EventRunning:
 		return "is being built" + m.again()
 	case build.EventSucceeded:
@@ -81,6 +81,8 @@ func (m Message) onServers() string {
 		return "stays" + after(": ", m.Note)
 	case build.EventWithdrawn:
 		return "is taken back" + after(": ", m.Note)
+	case build.EventBad:
+		return "is bad" + after(": ", m.Note)
 	case build.EventUnjudged:
 		return "could not be judged" + after(": ", m.Note)
 	}
@@ -92,6 +94,14 @@ func (m Message) again() string {
 		return ""
 	}
 	return " (from its stored release " + m.About.Release + ")"
+}
+
+// kept is what a build waits for that may not go yet.
+func (m Message) kept() string {
+	if m.Kind != build.EventQueued || m.now != build.Queued {
+		return ""
+	}
+	return after(": ", m.About.Why)
 }
 
 func (m Message) to() string { return after(" in ", m.Project.Environment()) }

@@ -40,6 +40,32 @@ func goBack(v Verdict, project build.Project, facts Facts) Verdict {
 	return v
 }
 
+// asked judges a wish to go back to a commit: it has to have been delivered.
+func asked(v Verdict, project build.Project, facts Facts) Verdict {
+	what := name(v.Tag, facts.Commit)
+	earlier := facts.Earlier
+	switch {
+	case facts.Live.Commit != "" && isThere(facts):
+		return ignore("%s is live already", what)
+	case earlier != nil && !earlier.State.Final() && earlier.Release != "":
+		return Verdict{Do: Join, Why: fmt.Sprintf("%s is on its way already", what)}
+	case facts.Stored == "" && (earlier == nil || earlier.State != build.Succeeded):
+		return ignore("%s was never delivered: there is nothing of it to go back to", what)
+	case earlier == nil:
+		facts.Earlier = &build.Build{}
+	}
+	v.Attempt = facts.Earlier.Attempt + 1
+	v = goBack(v, project, facts)
+	v.Why = fmt.Sprintf("back to %s, which is built again: deliver told of no release of it", what)
+	if v.Release != "" {
+		v.Why = fmt.Sprintf("back to %s: release %s is deployed again, nothing is built", what, v.Release)
+	}
+	return v
+}
+
+// isThere says whether the servers run the commit, and nothing else is on its way.
+func isThere(facts Facts) bool { return facts.Live.Commit == facts.Commit && !facts.Going }
+
 // reverted says whether the commit's files are those of a release that was
 // delivered before.
 func reverted(facts Facts) bool {

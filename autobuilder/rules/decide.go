@@ -62,6 +62,9 @@ func Decide(push build.Push, project build.Project, facts Facts) Verdict {
 	}
 	v := Verdict{Attempt: 1}
 	v.Tag, v.Version = Release(project.Tags, facts.Tags)
+	if push.Back {
+		return asked(v, project, facts)
+	}
 	if facts.Earlier != nil {
 		return guard(again(v, push, project, facts), push, project, facts)
 	}

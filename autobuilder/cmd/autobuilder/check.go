@@ -72,6 +72,7 @@ func checkAll(ctx context.Context, cfg *config.Config, list *checklist) error {
 	}
 	checkSignIn(cfg, list)
 	checkJenkins(ctx, cfg, list)
+	checkNotifiers(cfg, list)
 	for _, p := range cfg.Projects {
 		fmt.Fprintf(list.out, "\nproject %s\n", p.Name)
 		checkProject(ctx, cfg, p, list)

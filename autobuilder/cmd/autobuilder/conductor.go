@@ -21,6 +21,7 @@ import (
 	"autobuilder/ledger"
 	"autobuilder/notify"
 	"autobuilder/signin"
+	"autobuilder/slack"
 	"autobuilder/webhook"
 )
 
@@ -35,6 +36,7 @@ type setup struct {
 
 	sinks   map[string]notify.Sink // who is told of what happens
 	secrets []string               // values that nobody is told
+	signing string                 // secret of Slack's app; empty: there is none
 }
 
 func prepare(cfg *config.Config) (*setup, error) {
@@ -70,6 +72,11 @@ func (s *setup) prepareTelling(tokens []build.Token) error {
 	if err != nil {
 		return err
 	}
+	signing, err := s.cfg.Chat.Slack.Secret(os.Getenv)
+	if err != nil {
+		return err
+	}
+	s.signing = signing.Reveal()
 	ours, err := ownSecrets(s.cfg)
 	s.sinks, s.secrets = sinks, secretsOf(s, tokens, append(theirs, ours...))
 	return err
@@ -94,6 +101,7 @@ type conductor struct {
 	jenkins *jenkins.Client
 	log     *slog.Logger
 	hangUp  chan os.Signal
+	room    *slack.Endpoint
 	setup   atomic.Pointer[setup]
 	work    atomic.Pointer[dispatch.Dispatcher]
 }
@@ -102,6 +110,7 @@ func newConductor(first *setup, book *ledger.Ledger, client *jenkins.Client, log
 	c := &conductor{ledger: book, jenkins: client, log: log, hangUp: make(chan os.Signal, 1)}
 	signal.Notify(c.hangUp, syscall.SIGHUP) // before anybody is told that it runs: without, the signal ends the process
 	c.adopt(first)
+	c.room = &slack.Endpoint{Secret: c.signing, Answer: c.chat().Answer, Log: log}
 	return c
 }
 
@@ -126,6 +135,7 @@ func (c *conductor) wake()                     { c.work.Load().Wake() }
 // run works until ctx ends.
 func (c *conductor) run(ctx context.Context) error {
 	defer signal.Stop(c.hangUp)
+	defer c.room.Wait()
 	for ctx.Err() == nil {
 		if err := c.runOne(ctx); err != nil {
 			return err
@@ -140,7 +150,7 @@ func (c *conductor) runOne(ctx context.Context) error {
 	var parts sync.WaitGroup
 	defer parts.Wait()
 	defer stop()
-	failed := make(chan error, 2)
+	failed := make(chan error, 3)
 	run := func(part func(context.Context) error) {
 		parts.Go(func() {
 			if err := part(ctx); err != nil {
@@ -150,6 +160,7 @@ func (c *conductor) runOne(ctx context.Context) error {
 	}
 	run(func(ctx context.Context) error { return c.dispatch(ctx, &parts) })
 	run(c.notify)
+	run(c.watcher().Run)
 	for {
 		select {
 		case <-ctx.Done():

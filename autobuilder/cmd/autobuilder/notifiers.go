@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"maps"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 
 	"autobuilder/build"
@@ -13,6 +15,8 @@ import (
 	"autobuilder/dispatch"
 	"autobuilder/jenkins"
 	"autobuilder/notify"
+	"autobuilder/slack"
+	"autobuilder/watch"
 )
 
 // readNotifiers makes those whom the config names, and gives what they prove
@@ -22,6 +26,9 @@ func readNotifiers(cfg *config.Config) (map[string]notify.Sink, []config.Secret,
 	for _, w := range cfg.Notify.Webhooks {
 		secret := n.keep(w.Reveal(os.Getenv))
 		n.sinks["webhook "+w.Name] = notify.Webhook{URL: w.URL, Secret: []byte(secret), Events: w.Events}
+	}
+	if r := cfg.Notify.Slack; r != nil {
+		n.sinks["slack"] = slack.NewRoom(r.URL, n.keep(r.Reveal(os.Getenv)), r.Channel, r.Channels)
 	}
 	if p := cfg.Notify.PagerDuty; p != nil {
 		n.sinks["pagerduty"] = notify.PagerDuty{URL: p.URL, Key: n.keep(p.Reveal(os.Getenv))}
@@ -37,6 +44,15 @@ func readNotifiers(cfg *config.Config) (map[string]notify.Sink, []config.Secret,
 		n.sinks["github"], n.err = hub, errors.Join(n.err, err)
 	}
 	return n.sinks, n.secrets, n.err
+}
+
+// checkNotifiers says who is told, and whether their secrets can be read.
+func checkNotifiers(cfg *config.Config, list *checklist) {
+	sinks, _, err := readNotifiers(cfg)
+	if len(sinks) == 0 && err == nil {
+		return
+	}
+	list.try("tells", strings.Join(slices.Sorted(maps.Keys(sinks)), ", "), err)
 }
 
 // notifiers gathers what is made, and what went wrong.
@@ -55,13 +71,22 @@ func (n *notifiers) keep(secret config.Secret, err error) string {
 func (c *conductor) notify(ctx context.Context) error {
 	s := c.setup.Load()
 	git := dispatch.Git{Dir: gitDir(s.cfg)}
+	sinks := maps.Clone(s.sinks)
+	if w := c.watcher(); w.Watches() {
+		sinks["watch"] = w
+	}
 	return notify.Run(ctx, notify.Options{
-		Outbox: c.ledger, Sinks: s.sinks, Log: c.log,
+		Outbox: c.ledger, Sinks: sinks, Log: c.log,
 		Write: notify.Writer{
 			Facts: c.ledger, Projects: s.cfg.Projects, URL: s.cfg.URL, Hub: hub(s.cfg.GitHub.API), Secrets: s.secrets,
 			Changes: git.Changes, Console: endOfConsole(c.jenkins), Log: c.log,
 		},
 	})
+}
+
+// watcher looks after what is out.
+func (c *conductor) watcher() *watch.Watcher {
+	return watch.New(watch.Options{Book: c.ledger, Projects: c.projects(), Wake: c.wake, Log: c.log})
 }
 
 // hub is where people look at repositories, by the address of the API.
@@ -133,5 +158,6 @@ func ownSecrets(cfg *config.Config) ([]config.Secret, error) {
 	}
 	hubToken, hubErr := cfg.GitHub.Token(os.Getenv)
 	app, appErr := cfg.SignIn.GitHub.Secret(os.Getenv)
-	return []config.Secret{jenkinsToken, hubToken, app}, errors.Join(err, hubErr, appErr)
+	signing, signingErr := cfg.Chat.Slack.Secret(os.Getenv)
+	return []config.Secret{jenkinsToken, hubToken, app, signing}, errors.Join(err, hubErr, appErr, signingErr)
 }

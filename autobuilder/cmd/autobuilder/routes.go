@@ -12,6 +12,7 @@ import (
 	"autobuilder/build"
 	"autobuilder/jenkins"
 	"autobuilder/ledger"
+	"autobuilder/metrics"
 	"autobuilder/web"
 	"autobuilder/webhook"
 )
@@ -34,6 +35,10 @@ func routes(ctx context.Context, now *conductor, client *jenkins.Client, log *sl
 	r.Method(http.MethodPost, webhookPath, &webhook.Handler{Keys: now.keys, Store: keep, Log: log})
 	r.Get("/healthz", answerFor(map[string]check{"ledger": aliveLedger(book)}))
 	r.Get("/readyz", answerFor(map[string]check{"ledger": aliveLedger(book), "jenkins": client.Ping}))
+	r.Method(http.MethodGet, "/metrics", now.seen(metrics.New(metrics.Options{Ledger: book, Live: now.Live, Log: log})))
+	r.Post("/slack/commands", now.room.Command)
+	r.Post("/slack/interactions", now.room.Interaction)
+	r.Post("/api/v1/chat", now.gateway)
 	r.Mount("/", page)
 	return r, nil
 }
