@@ -52,12 +52,15 @@ func (s *seed) serve(name string) *httptest.Server {
 const browserTime = 2 * time.Minute
 
 // browse starts a browser that ends with the test.
-func browse(t testing.TB, more ...chromedp.ExecAllocatorOption) context.Context {
+func browse(t testing.TB) context.Context {
 	t.Helper()
-	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(chromium(t)), chromedp.NoSandbox)
+	own, err := os.MkdirTemp("", "browser") // it leaves its files there, also after it has ended well
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = os.RemoveAll(own) })
+	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(chromium(t)), chromedp.NoSandbox, chromedp.Env("TMPDIR="+own))
 	ctx, stop := context.WithTimeout(t.Context(), browserTime)
 	t.Cleanup(stop)
-	ctx, stopAllocator := chromedp.NewExecAllocator(ctx, append(options, more...)...)
+	ctx, stopAllocator := chromedp.NewExecAllocator(ctx, options...)
 	t.Cleanup(stopAllocator)
 	ctx, stopBrowser := chromedp.NewContext(ctx)
 	t.Cleanup(stopBrowser)
