@@ -30,6 +30,7 @@ type Project struct {
 	Chat       Chat              `yaml:"chat"`        // who may do what in a room
 	Watch      Watch             `yaml:"watch"`       // what decides whether a release stays
 	Site       string            `yaml:"site"`        // address where its users find it, for links
+	Store      string            `yaml:"store"`       // s3://bucket/job that the job's deliver publishes to; empty: it is not asked
 	Secret     SecretSource      `yaml:",inline"`     // of its own webhook; empty: github's in the file
 }
 
@@ -117,6 +118,7 @@ var (
 	projectName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$`)
 	repoName    = regexp.MustCompile(`^[A-Za-z0-9._-]+/[A-Za-z0-9._-]+$`)
 	refName     = regexp.MustCompile(`^[^\s~^:?*\[\\-][^\s~^:?*\[\\]*$`)
+	storeURL    = regexp.MustCompile(`^s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/[^/]`)
 	envName     = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 )
 
@@ -131,6 +133,7 @@ func (p *Project) Validate() error {
 		check("tags", validGlob(p.Tags), "%q is no glob: write for example v*", p.Tags),
 		check("site", p.Site == "" || webAddress(p.Site), "%q is no http(s) address", p.Site),
 		check("queue", p.Queue == QueueNewest || p.Queue == QueueEach, "%q must be newest or each", p.Queue),
+		check("store", p.Store == "" || storeURL.MatchString(p.Store), "%q is no store: write it as s3://BUCKET/JOB", p.Store),
 		p.validateEnv(),
 		p.validateJob(),
 		p.Hold.validate(),

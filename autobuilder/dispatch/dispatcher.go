@@ -23,7 +23,8 @@ type Options struct {
 	Ledger   *ledger.Ledger
 	Jenkins  Jenkins
 	Git      Git
-	Sent     Sent // nil: GitHub is not asked
+	Sent     Sent     // nil: GitHub is not asked
+	Promoted Promoted // nil: stores are not asked
 	Projects []build.Project
 	Settle   time.Duration // how long a push waits for the tag that is pushed after it
 	Poll     time.Duration // how often Jenkins is asked how far a build is; 0 means 2 s

@@ -61,8 +61,10 @@ func (d *Dispatcher) remember(ctx context.Context, project build.Project, facts 
 
 // recall adds what was delivered, and what people said.
 func (d *Dispatcher) recall(ctx context.Context, project build.Project, facts *rules.Facts) error {
-	var err, next error
-	facts.Live, err = d.Ledger.Live(ctx, project.Name, project.Environment())
+	err := d.learn(ctx, project)
+	var next error
+	facts.Live, next = d.Ledger.Live(ctx, project.Name, project.Environment())
+	err = errors.Join(err, next)
 	facts.Stored, next = d.Ledger.Stored(ctx, project.Name, facts.Commit)
 	err = errors.Join(err, next)
 	facts.Approved, next = d.Ledger.Approved(ctx, project.Name, facts.Commit)

@@ -50,6 +50,9 @@ const searchTwice = 30 * time.Second
 // look compares the repository with the ledger, and says whether something was
 // missing for the first time.
 func (s *searcher) look(ctx context.Context) (again bool, err error) {
+	if err := s.learn(ctx, s.project); err != nil {
+		return false, err
+	}
 	refs, err := s.Git.Refs(ctx, s.project.CloneURL)
 	if err != nil {
 		return false, err

@@ -100,7 +100,13 @@ func (q *queue) remove(match func(*item) bool) error {
 		q.Items = before
 		return err
 	}
-	return nil
+	var err error
+	for _, it := range before {
+		if match(it) {
+			err = errors.Join(err, discard(filepath.Dir(q.file), it.Params))
+		}
+	}
+	return err
 }
 
 func (q *queue) cancel(it *item) error {
@@ -167,6 +173,9 @@ func (s *Server) start(ctx context.Context, it *item, builds *sync.WaitGroup) er
 	rec, err := j.add(it, time.Now())
 	if err != nil {
 		return err
+	}
+	if err := s.adopt(rec); err != nil { // the build says what it lacks
+		s.options.Logger.Error("take over file parameters", "job", j.name, "build", rec.Number, "error", err)
 	}
 	if err := s.queue.remove(func(other *item) bool { return other == it }); err != nil {
 		s.options.Logger.Error("save queue", "error", err)

@@ -95,6 +95,10 @@ func (s *Server) perform(ctx context.Context, r *run, log *os.File) string {
 		fmt.Fprintf(log, "make workspace: %v\n", err)
 		return failure
 	}
+	if err := r.bring(); err != nil {
+		fmt.Fprintln(log, err)
+		return failure
+	}
 	for i, script := range r.spec.steps {
 		err := s.step(ctx, r, script, log)
 		if ctx.Err() != nil {
@@ -197,6 +201,10 @@ func (s *Server) environment(r *run) []string {
 		env = append(env, "JENKINS_URL="+base, "HUDSON_URL="+base, "JOB_URL="+job, "BUILD_URL="+job+number+"/")
 	}
 	for _, p := range r.record.Params {
+		if p.Run {
+			env = append(env, s.runVariables(p)...)
+			continue
+		}
 		env = append(env, p.Name+"="+p.Value)
 	}
 	return env

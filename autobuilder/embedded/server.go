@@ -147,6 +147,9 @@ func (s *Server) load() error {
 	if err := s.loadQueue(); err != nil {
 		return fmt.Errorf("embedded jenkins: load queue: %w", err)
 	}
+	if err := s.discardStrays(); err != nil {
+		return fmt.Errorf("embedded jenkins: remove files that no build waits for: %w", err)
+	}
 	return nil
 }
 

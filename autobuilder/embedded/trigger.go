@@ -2,7 +2,9 @@ package embedded
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"mime/multipart"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -15,49 +17,63 @@ func (s *Server) buildWithParameters(w http.ResponseWriter, r *http.Request, j *
 		refuse(w, http.StatusBadRequest, "This job takes no parameters")
 		return
 	}
-	if err := r.ParseForm(); err != nil {
+	sent, err := readSubmission(r)
+	if err != nil {
 		refuse(w, http.StatusBadRequest, err.Error())
 		return
 	}
-	s.enqueue(w, r, j, r.Form)
+	s.enqueue(w, r, j, sent)
 }
 
 // build starts a job without parameters. One that takes some gets them as
 // Jenkins' own page sends them: as JSON in a field of the form.
 func (s *Server) build(w http.ResponseWriter, r *http.Request, j *job) {
-	if err := r.ParseForm(); err != nil {
+	sent, err := readSubmission(r)
+	if err != nil {
 		refuse(w, http.StatusBadRequest, err.Error())
 		return
 	}
-	form, err := submitted(r.PostForm.Get("json"))
-	if err != nil || form == nil && len(j.spec.params) > 0 {
+	sent, err = submitted(r.PostForm.Get("json"), sent)
+	if err != nil || sent.form == nil && len(j.spec.params) > 0 {
 		refuse(w, http.StatusBadRequest, "Nothing is submitted")
 		return
 	}
-	s.enqueue(w, r, j, form)
+	s.enqueue(w, r, j, sent)
 }
 
-func submitted(text string) (url.Values, error) {
+// submitted reads the JSON. A file in it is named by the field of the form that
+// has it.
+func submitted(text string, sent submission) (submission, error) {
+	named := submission{files: map[string]*multipart.FileHeader{}}
 	if text == "" {
-		return nil, nil
+		return named, nil
 	}
 	var form struct {
 		Parameter []struct {
 			Name  string `json:"name"`
 			Value any    `json:"value"`
+			RunID string `json:"runId"`
+			File  string `json:"file"`
 		} `json:"parameter"`
 	}
 	if err := json.Unmarshal([]byte(text), &form); err != nil {
-		return nil, err
+		return named, err
 	}
-	values := url.Values{}
+	named.form = url.Values{}
 	for _, p := range form.Parameter {
-		values.Set(p.Name, fmt.Sprint(p.Value))
+		switch {
+		case p.File != "":
+			named.files[p.Name] = sent.files[p.File]
+		case p.RunID != "":
+			named.form.Set(p.Name, p.RunID)
+		default:
+			named.form.Set(p.Name, fmt.Sprint(p.Value))
+		}
 	}
-	return values, nil
+	return named, nil
 }
 
-func (s *Server) enqueue(w http.ResponseWriter, r *http.Request, j *job, form url.Values) {
+func (s *Server) enqueue(w http.ResponseWriter, r *http.Request, j *job, sent submission) {
 	switch {
 	case j.spec.disabled:
 		refuse(w, http.StatusConflict, j.name+" is not buildable: it is disabled")
@@ -66,7 +82,7 @@ func (s *Server) enqueue(w http.ResponseWriter, r *http.Request, j *job, form ur
 		refuse(w, http.StatusConflict, j.name+" is not buildable: "+j.broken.Error())
 		return
 	}
-	params, err := j.spec.values(form)
+	params, err := s.values(j.spec.params, sent)
 	if err != nil {
 		refuse(w, http.StatusBadRequest, err.Error())
 		return
@@ -76,8 +92,7 @@ func (s *Server) enqueue(w http.ResponseWriter, r *http.Request, j *job, form ur
 		refuse(w, http.StatusBadRequest, err.Error())
 		return
 	}
-	now := time.Now()
-	it, err := s.queue.add(item{Job: j.name, Params: params, Cause: cause(r, j), Since: now, Due: now.Add(quiet)})
+	it, err := s.wait(item{Job: j.name, Params: params, Cause: cause(r, j)}, quiet, sent)
 	if err != nil {
 		refuse(w, http.StatusInternalServerError, err.Error())
 		return
@@ -85,6 +100,20 @@ func (s *Server) enqueue(w http.ResponseWriter, r *http.Request, j *job, form ur
 	s.changed()
 	w.Header().Set("Location", s.root(r)+itemURL(it.ID))
 	w.WriteHeader(http.StatusCreated)
+}
+
+// wait puts a build into the queue, with its files.
+func (s *Server) wait(it item, quiet time.Duration, sent submission) (*item, error) {
+	if err := s.keep(it.Params, sent); err != nil {
+		return nil, err
+	}
+	it.Since = time.Now()
+	it.Due = it.Since.Add(quiet)
+	queued, err := s.queue.add(it)
+	if err != nil {
+		return nil, errors.Join(err, discard(s.options.Dir, it.Params))
+	}
+	return queued, nil
 }
 
 func cause(r *http.Request, j *job) string {

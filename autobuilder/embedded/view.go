@@ -145,7 +145,7 @@ func definitionsView(params []definition) object {
 	for _, d := range params {
 		view := object{
 			"_class": "hudson.model." + d.kind, "type": d.kind, "name": d.name, "description": d.description,
-			"defaultParameterValue": value{Name: d.name, Value: d.fallback, Secret: d.kind == "PasswordParameterDefinition"}.view(),
+			"defaultParameterValue": d.defaultView(),
 		}
 		if len(d.choices) > 0 {
 			view["choices"] = d.choices
@@ -153,6 +153,14 @@ func definitionsView(params []definition) object {
 		list = append(list, view)
 	}
 	return object{"_class": "hudson.model.ParametersDefinitionProperty", "parameterDefinitions": list}
+}
+
+// defaultView is any, so that "none" is null and not an empty object.
+func (d definition) defaultView() any {
+	if d.kind == fileKind || d.kind == runKind && d.fallback == "" {
+		return nil
+	}
+	return value{Name: d.name, Value: d.fallback, Secret: d.kind == "PasswordParameterDefinition", Run: d.kind == runKind}.view()
 }
 
 const buildClass = "hudson.model.FreeStyleBuild"
@@ -201,6 +209,12 @@ func actionsView(params []value, cause string) []object {
 func (v value) view() object {
 	if v.Secret {
 		return object{"_class": "hudson.model.PasswordParameterValue", "name": v.Name}
+	}
+	if v.File != "" {
+		return object{"_class": "hudson.model.FileParameterValue", "name": v.Name}
+	}
+	if parts := runID.FindStringSubmatch(v.Value); v.Run && parts != nil {
+		return object{"_class": "hudson.model.RunParameterValue", "name": v.Name, "jobName": parts[1], "number": parts[2]}
 	}
 	return object{"_class": "hudson.model.StringParameterValue", "name": v.Name, "value": v.Value}
 }

@@ -3,6 +3,7 @@ package delivery
 import (
 	"cmp"
 	"context"
+	"path"
 	"slices"
 	"strings"
 	"time"
@@ -108,6 +109,9 @@ func (f *fleet) callHook(ctx context.Context, call HookCall, tell *rollout.Telle
 
 // onServer runs a hook that the release brings along, if it does.
 func (f *fleet) onServer(ctx context.Context, name string, v *visit, tell *rollout.Teller) error {
+	if f.lacksHook(name) {
+		return nil
+	}
 	ctx, cancel := context.WithTimeout(ctx, f.hookTime())
 	defer cancel()
 	output, err := v.server.Hook(ctx, name, f.Record.ID, f.environment(v.name, v.previous))
@@ -115,6 +119,16 @@ func (f *fleet) onServer(ctx context.Context, name string, v *visit, tell *rollo
 		tell.Message(strings.TrimRight(line, "\n"))
 	}
 	return err
+}
+
+// lacksHook says that nobody needs to be asked for a hook: the build is at hand
+// and has it not, and nothing that servers share stands in its place.
+func (f *fleet) lacksHook(name string) bool {
+	if f.pack == nil || slices.ContainsFunc(f.App.Place.SharedPaths, func(p string) bool { return strings.HasPrefix(path.Clean(p), ".deliver") }) {
+		return false
+	}
+	_, has := f.pack.Manifest.Find(hooksDir + name)
+	return !has
 }
 
 func (f *fleet) hookTime() time.Duration { return cmp.Or(f.Times.Hook, rollout.DefaultTimeout) }

@@ -24,11 +24,11 @@ func killed() []row {
 			test: func(t *testing.T, l *lab, _ row) { killedAtEachEvent(t, l, min(5, stride()), "--order", "rolling") },
 		},
 		{
-			fault: "its far side killed in each session, before it does anything", happens: "as an error of that step", codes: "0, 1 or 5",
+			fault: "its far side killed before it gets each message", happens: "as an error of that step", codes: "0, 1 or 5",
 			test: func(t *testing.T, l *lab, _ row) { farSideKilled(t, l, "before") },
 		},
 		{
-			fault: "its far side killed in each session, before it can answer", happens: "as an error of that step", codes: "0, 1 or 5",
+			fault: "its far side killed before it can send each message", happens: "as an error of that step", codes: "0, 1 or 5",
 			test: func(t *testing.T, l *lab, _ row) { farSideKilled(t, l, "after") },
 		},
 	}
@@ -68,26 +68,12 @@ func killedAtEachEvent(t *testing.T, l *lab, first int, args ...string) {
 	}
 }
 
-// session is what h2's sshd starts instead of what it is asked for. It kills
-// the session whose number is in the file kill, before or after its work.
-const session = `#!/bin/sh
-n=$(($(cat "$MACHINE/session") + 1))
-echo $n >"$MACHINE/session"
-read -r at how <"$MACHINE/kill"
-[ $n = "$at" ] || exec sh -c "$SSH_ORIGINAL_COMMAND"
-: >"$MACHINE/struck"
-[ "$how" = after ] || kill -9 $$
-sh -c "$SSH_ORIGINAL_COMMAND" | while IFS= read -r line; do
-  case $line in '{"ok"'* | '{"error"'*) kill -9 $$ ;; esac
-  printf '%s\n' "$line"
-done
-`
-
 func farSideKilled(t *testing.T, l *lab, how string) {
 	s := l.site(t, "h1")
-	write(t, s.Home, "session", session)
+	self, err := os.Executable()
+	require.NoError(t, err)
 	options := usual()
-	options.SSHD = []string{"ForceCommand sh " + filepath.Join(s.Home, "session")}
+	options.SSHD = []string{"ForceCommand FAULTS_SESSION=1 exec " + self}
 	h2 := s.Add(t, "h2", options)
 	s.list(t, "h1", "h2")
 	before := "v1"
@@ -98,7 +84,7 @@ func farSideKilled(t *testing.T, l *lab, how string) {
 		r := s.deliver(t, id)
 		if _, err := os.Stat(filepath.Join(h2.Dir(), "struck")); err != nil {
 			require.Equal(t, 0, r.code, r.stderr.String())
-			t.Logf("killed in %d sessions", n-1)
+			t.Logf("killed at %d messages", n-1)
 			return
 		}
 		s.requireTrue(t, r, before, id)

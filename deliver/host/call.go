@@ -1,41 +1,18 @@
 package host
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 	"time"
 )
 
-// longestLine bounds a line of an answer, so that a far side gone mad does not
+// longestAnswer bounds a message of the far side, so that one gone mad does not
 // take this side's memory.
-const longestLine = 8 << 20
-
-// exchange sends req over session and, when the far side asks for it, what b
-// gives; it returns the result in the answer. A body must come to its end or
-// fail by itself: exchange waits for it. It closes the session, also when ctx ends.
-func exchange(ctx context.Context, session Session, req Request, b build) (json.RawMessage, error) {
-	defer session.Close()
-	stop := context.AfterFunc(ctx, func() { session.Close() })
-	defer stop()
-
-	c := &call{session: session, build: b}
-	err := c.begin(req)
-	var result json.RawMessage
-	if err == nil {
-		result, err = c.answer(req.Op)
-	}
-	if bodyErr := c.end(); bodyErr != nil {
-		err = bodyErr
-	}
-	if err != nil && ctx.Err() != nil {
-		return nil, fmt.Errorf("%s: %w", req.Op, context.Cause(ctx))
-	}
-	return result, err
-}
+const longestAnswer = 8 << 20
 
 // build is what is sent after a request, and who is told of it.
 type build struct {
@@ -48,46 +25,148 @@ func whole(r io.Reader) Parts {
 	return func([]Range) (io.Reader, error) { return r, nil }
 }
 
-// call is one request under way.
+// call is one request under way in a conversation.
 type call struct {
-	session Session
+	*conversation
 	build
-	sent chan error // nil until the body is asked for
+	id uint64
+	op string
+
+	mu      sync.Mutex
+	replies []Reply
+	window  int           // how much more of the body may be sent
+	bell    chan struct{} // rings for replies
+	room    chan struct{} // rings for window
+
+	over chan struct{} // closed when the answer is there, or nobody waits for it
+	sent chan error    // nil until the body is asked for
 }
 
-func (c *call) begin(req Request) error {
-	line, err := json.Marshal(req)
-	if err != nil {
-		return fmt.Errorf("%s: encode the request: %w", req.Op, err)
+func newCall(op string, b build) *call {
+	return &call{
+		op: op, build: b, window: bodyWindow,
+		bell: make(chan struct{}, 1), room: make(chan struct{}, 1), over: make(chan struct{}),
 	}
-	// A far side that could not start has an answer of its own; a failure
-	// to write to it says less, so the answer is read first.
-	_, err = c.session.Write(append(line, '\n'))
-	if err == nil && c.open == nil {
-		_ = c.session.CloseWrite()
+}
+
+// exchange sends a request and, when the far side asks for it, what b
+// gives; it returns the result in the answer. A body must come to its end or
+// fail by itself: exchange waits for it.
+func (c *conversation) exchange(ctx context.Context, req Request, b build) (json.RawMessage, error) {
+	message, err := json.Marshal(req)
+	if err != nil {
+		return nil, fmt.Errorf("%s: encode the request: %w", req.Op, err)
+	}
+	call := newCall(req.Op, b)
+	c.enter(call)
+	defer c.leave(call)
+	var result json.RawMessage
+	if err = call.send(ctx.Done(), frame{kind: frameMessage, payload: message}); err == nil {
+		result, err = call.answer(ctx)
+	}
+	close(call.over)
+	if bodyErr := call.end(); bodyErr != nil {
+		err = bodyErr
+	}
+	if err != nil && ctx.Err() != nil {
+		return nil, fmt.Errorf("%s: %w", req.Op, context.Cause(ctx))
+	}
+	return result, err
+}
+
+// send gives a frame to the conversation; it waits until it is written, or not
+// to be written any more.
+func (c *call) send(over <-chan struct{}, f frame) error {
+	f.id = c.id
+	return c.say(over, f)
+}
+
+// doubt is for how long a far side may say nothing before it is asked for a
+// sign of life; from then on it is asked ever less often.
+const doubt = 3 * time.Second
+
+// answer waits for replies up to the last one.
+func (c *call) answer(ctx context.Context) (json.RawMessage, error) {
+	silence := doubt
+	doubting := time.NewTimer(silence)
+	defer doubting.Stop()
+	for {
+		for _, reply := range c.heard() {
+			if reply.Progress != nil {
+				c.took(*reply.Progress, reply.Lacks)
+			}
+			switch {
+			case reply.Error != nil:
+				return nil, reply.Error
+			case reply.OK != nil || reply.Progress == nil:
+				return reply.OK, nil
+			}
+		}
+		select {
+		case <-c.bell:
+		case <-doubting.C:
+			if c.sent == nil { // a body is its own sign of life, and in the way of others
+				c.spawn(func() { c.session.Alive(ctx) })
+			}
+			silence *= 2
+			doubting.Reset(silence)
+		case <-c.lost:
+			if c.heardAll() {
+				return nil, c.broken(c.op)
+			}
+		case <-ctx.Done():
+			c.giveUp()
+			return nil, context.Cause(ctx)
+		}
+	}
+}
+
+// heard takes the replies that have come.
+func (c *call) heard() []Reply {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	replies := c.replies
+	c.replies = nil
+	return replies
+}
+
+// heardAll says whether no reply is left.
+func (c *call) heardAll() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.replies) == 0
+}
+
+// hear is told of a frame for this call.
+func (c *call) hear(f frame) error {
+	switch f.kind {
+	case frameMessage:
+		var reply Reply
+		if err := json.Unmarshal(f.payload, &reply); err != nil {
+			return notUnderstood(c.op, f.payload, err)
+		}
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.replies = append(c.replies, reply)
+		ring(c.bell)
+	case frameTaken:
+		n, err := f.allowed()
+		if err != nil {
+			return notUnderstood(c.op, f.payload, err)
+		}
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.window = min(c.window+n, bodyWindow)
+		ring(c.room)
 	}
 	return nil
 }
 
-// answer reads replies up to the last one.
-func (c *call) answer(op string) (json.RawMessage, error) {
-	lines := bufio.NewScanner(c.session)
-	lines.Buffer(nil, longestLine)
-	for lines.Scan() {
-		var reply Reply
-		if err := json.Unmarshal(lines.Bytes(), &reply); err != nil {
-			return nil, notUnderstood(op, lines.Bytes(), err)
-		}
-		switch {
-		case reply.Error != nil:
-			return nil, reply.Error
-		case reply.Progress != nil:
-			c.took(*reply.Progress, reply.Lacks)
-		default:
-			return reply.OK, nil
-		}
+func ring(bell chan struct{}) {
+	select {
+	case bell <- struct{}{}:
+	default:
 	}
-	return nil, broken(op, lines.Err())
 }
 
 // took is told how much of the body the far side has; the first time it is
@@ -95,37 +174,98 @@ func (c *call) answer(op string) (json.RawMessage, error) {
 func (c *call) took(n int64, lacks []Range) {
 	if c.sent == nil && c.open != nil {
 		c.sent = make(chan error, 1)
-		go func() { c.sent <- c.send(lacks) }()
+		go func() { c.sent <- c.sendBody(lacks) }()
 	}
 	if c.progress != nil {
 		c.progress(n)
 	}
 }
 
-// send returns only errors of the body: those of the session show in the answer.
-func (c *call) send(lacks []Range) error {
+// sendBody returns only errors of the body: those of the conversation show in
+// the answer.
+func (c *call) sendBody(lacks []Range) error {
 	body, err := c.open(lacks)
-	if err != nil {
-		c.session.Close()
+	if err == nil {
+		err = c.pump(body)
+	}
+	switch {
+	case errors.Is(err, errOver):
+		return nil
+	case err != nil:
+		c.giveUp()
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.replies = append(c.replies, Reply{Error: asError(err)})
+		ring(c.bell)
 		return err
 	}
-	source := newSource(context.Background(), body, nil)
-	_, _ = io.Copy(c.session, source)
-	if source.err != nil {
-		c.session.Close()
-		return source.err
-	}
-	_ = c.session.CloseWrite()
+	_ = c.send(c.over, frame{kind: frameEnd})
 	return nil
 }
 
-// end waits for send.
+// errOver says that no more is to be sent.
+var errOver = errors.New("nobody takes more")
+
+func (c *call) pump(body io.Reader) error {
+	source := newSource(context.Background(), body, nil)
+	part := make([]byte, bodyPart)
+	for {
+		room, err := c.allowance()
+		if err != nil {
+			return err
+		}
+		n, err := source.Read(part[:min(room, len(part))])
+		if n > 0 {
+			c.spend(n)
+			if c.send(c.over, frame{kind: frameBody, payload: part[:n]}) != nil {
+				return errOver
+			}
+		}
+		switch {
+		case source.err != nil:
+			return source.err
+		case errors.Is(err, io.EOF):
+			return nil
+		}
+	}
+}
+
+// allowance waits until some of the body may be sent.
+func (c *call) allowance() (int, error) {
+	for {
+		c.mu.Lock()
+		room := c.window
+		c.mu.Unlock()
+		if room > 0 {
+			return room, nil
+		}
+		select {
+		case <-c.room:
+		case <-c.over:
+			return 0, errOver
+		case <-c.lost:
+			return 0, errOver
+		}
+	}
+}
+
+func (c *call) spend(n int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.window -= n
+}
+
+// end waits for sendBody.
 func (c *call) end() error {
 	if c.sent == nil {
 		return nil
 	}
-	c.session.Close()
 	return <-c.sent
+}
+
+// giveUp tells the far side that nobody waits any more, when the line has room.
+func (c *call) giveUp() {
+	c.spawn(func() { _ = c.send(nil, frame{kind: frameCancel}) })
 }
 
 func broken(op string, err error) error {
@@ -136,9 +276,6 @@ func broken(op string, err error) error {
 	if err == nil {
 		err = io.ErrUnexpectedEOF
 	}
-	if errors.Is(err, bufio.ErrTooLong) {
-		return &Error{Kind: KindProtocol, Message: fmt.Sprintf("%s: the far side sent a line of over %d bytes", op, longestLine)}
-	}
 	return &Error{
 		Kind:    KindUnreachable,
 		Message: fmt.Sprintf("%s: the connection ended before the answer: %v", op, err),
@@ -146,10 +283,10 @@ func broken(op string, err error) error {
 	}
 }
 
-func notUnderstood(op string, line []byte, err error) error {
+func notUnderstood(op string, said []byte, err error) error {
 	return &Error{
 		Kind:    KindProtocol,
-		Message: fmt.Sprintf("%s: the far side answered %q: %v", op, shorten(string(line), 120), err),
+		Message: fmt.Sprintf("%s: the far side answered %q: %v", op, shorten(string(said), 120), err),
 		Hint:    "does a shell start file on the server print something? It must be silent without a terminal",
 	}
 }
@@ -168,5 +305,5 @@ func timeLeft(ctx context.Context) time.Duration {
 	if !ok {
 		return 0
 	}
-	return max(time.Until(deadline), time.Millisecond)
+	return max(time.Until(deadline).Round(time.Millisecond), time.Millisecond)
 }

@@ -8,22 +8,28 @@ import (
 	"io"
 	"sync/atomic"
 
+	"golang.org/x/sync/semaphore"
+
 	"deliver/release"
 )
 
-// Client is a Server whose operations happen at the far side of sessions,
-// where Serve runs. Each operation opens one session and closes it.
+// Client is a Server whose operations happen at the far side of a session,
+// where Serve runs. The first operation opens it, all others share it; where
+// it is lost, those under way fail, and the next one opens another.
 type Client struct {
 	place Place
 	open  func(context.Context) (Session, error)
 	token atomic.Int64 // of the lease that requests carry; 0: none
+
+	opening *semaphore.Weighted // of one at a time
+	talk    *conversation       // nil: there was none yet
 }
 
 var _ Server = (*Client)(nil)
 
 // NewClient returns the Server for place at the far side of what open gives.
 func NewClient(place Place, open func(context.Context) (Session, error)) *Client {
-	return &Client{place: place, open: open}
+	return &Client{place: place, open: open, opening: semaphore.NewWeighted(1)}
 }
 
 // Look reports the server's state and changes nothing.
@@ -128,8 +134,35 @@ func (c *Client) Pin(ctx context.Context, pin *Pin) error {
 	return err
 }
 
-// Close does nothing: a Client keeps nothing open.
-func (c *Client) Close() error { return nil }
+// Close ends the session, if there is one.
+func (c *Client) Close() error {
+	_ = c.opening.Acquire(context.Background(), 1)
+	defer c.opening.Release(1)
+	if c.talk != nil {
+		c.talk.close()
+	}
+	return nil
+}
+
+// conversation is the one there is, or a new one.
+func (c *Client) conversation(ctx context.Context) (*conversation, error) {
+	if c.opening.Acquire(ctx, 1) != nil {
+		return nil, context.Cause(ctx)
+	}
+	defer c.opening.Release(1)
+	if c.talk != nil && c.talk.alive() && c.talk.session.Alive(ctx) {
+		return c.talk, nil
+	}
+	session, err := c.open(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if c.talk != nil {
+		c.talk.close()
+	}
+	c.talk = converse(session)
+	return c.talk, nil
+}
 
 func ask[T any](ctx context.Context, c *Client, op string, args any, b build) (T, error) {
 	var result T
@@ -138,11 +171,7 @@ func ask[T any](ctx context.Context, c *Client, op string, args any, b build) (T
 	if req.Args, err = json.Marshal(args); err != nil {
 		return result, fmt.Errorf("%s: encode the request: %w", op, err)
 	}
-	session, err := c.open(ctx)
-	if err != nil {
-		return result, fmt.Errorf("%s: %w", op, err)
-	}
-	answer, err := exchange(ctx, session, req, b)
+	answer, err := c.exchange(ctx, req, b)
 	if err != nil {
 		return result, err
 	}
@@ -154,3 +183,20 @@ func ask[T any](ctx context.Context, c *Client, op string, args any, b build) (T
 	}
 	return result, nil
 }
+
+// exchange asks again what only looks, where the conversation was lost
+// meanwhile: it may have been gone before.
+func (c *Client) exchange(ctx context.Context, req Request, b build) (json.RawMessage, error) {
+	for again := !looks(req.Op); ; again = true {
+		talk, err := c.conversation(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", req.Op, err)
+		}
+		answer, err := talk.exchange(ctx, req, b)
+		if err == nil || again || talk.alive() || ctx.Err() != nil || asError(err).Kind != KindUnreachable {
+			return answer, err
+		}
+	}
+}
+
+func looks(op string) bool { return op == opLook || op == opManifest || op == opHistory }

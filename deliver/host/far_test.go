@@ -18,13 +18,25 @@ import (
 // newClient is a Client whose far side is Serve in this process.
 func newClient(t testing.TB, root string) *host.Client {
 	t.Helper()
-	far := &farSide{}
-	t.Cleanup(far.wait)
-	return host.NewClient(host.Place{App: "shop", Root: root}, far.open)
+	return clientAt(t, root, newFarSide(t).open)
+}
+
+// clientAt is a Client that is closed when the test ends.
+func clientAt(t testing.TB, root string, open func(context.Context) (host.Session, error)) *host.Client {
+	t.Helper()
+	client := host.NewClient(host.Place{App: "shop", Root: root}, open)
+	t.Cleanup(func() { _ = client.Close() })
+	return client
 }
 
 // farSide runs a Serve for each session.
 type farSide struct{ sessions sync.WaitGroup }
+
+func newFarSide(t testing.TB) *farSide {
+	far := &farSide{}
+	t.Cleanup(far.wait)
+	return far
+}
 
 func (f *farSide) open(ctx context.Context) (host.Session, error) {
 	farIn, in := io.Pipe()
@@ -47,7 +59,7 @@ type pipeSession struct {
 }
 
 func (s *pipeSession) Write(p []byte) (int, error) { return s.in.Write(p) }
-func (s *pipeSession) CloseWrite() error           { return s.in.Close() }
+func (s *pipeSession) Alive(context.Context) bool  { return true }
 
 func (s *pipeSession) Close() error {
 	return errors.Join(s.in.Close(), s.out.Close())
@@ -96,7 +108,7 @@ type processSession struct {
 }
 
 func (s *processSession) Write(p []byte) (int, error) { return s.in.Write(p) }
-func (s *processSession) CloseWrite() error           { return s.in.Close() }
+func (s *processSession) Alive(context.Context) bool  { return true }
 
 func (s *processSession) Close() error {
 	s.close.Do(func() {

@@ -1,7 +1,6 @@
 package host
 
 import (
-	"context"
 	"errors"
 	"io"
 	"os"
@@ -10,14 +9,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// obeying is in, but for an *os.File with reads that end with ctx: standard
-// input cannot be closed under a read that waits.
-func obeying(ctx context.Context, in io.Reader) io.Reader {
+// obeying is in, but for an *os.File with reads that end when it is over:
+// standard input cannot be closed under a read that waits.
+func obeying(over func() error, in io.Reader) io.Reader {
 	f, ok := in.(*os.File)
 	if !ok {
 		return in
 	}
-	return patientFile{over: func() error { return context.Cause(ctx) }, file: f, fd: int32(f.Fd())}
+	return patientFile{over: over, file: f, fd: int32(f.Fd())}
 }
 
 type patientFile struct {

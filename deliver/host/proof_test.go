@@ -155,7 +155,7 @@ func TestNoProofOfAProcessThatCannotBeSeen(t *testing.T) {
 	m := unmanaged(t)
 	public := publicDir(t)
 	require.NoError(t, os.Chown(public, int(nobody().Uid), int(nobody().Gid)))
-	client := host.NewClient(host.Place{App: "shop", Root: public}, farProcess{publicBinary(t), nobody()}.open)
+	client := clientAt(t, public, farProcess{publicBinary(t), nobody()}.open)
 	b := numbered(t, "v1", 1)
 	_, err := client.Receive(t.Context(), b.Record, b.Reader(), nil)
 	require.NoError(t, err)

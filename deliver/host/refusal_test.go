@@ -31,7 +31,7 @@ func newModest(t *testing.T) *modest {
 	m := &modest{managed: newManaged(t, "runit"), dir: filepath.Join(services, "shop")}
 	m.root, m.service.Name = root, "shop"
 	t.Setenv("SVDIR", services)
-	m.client = host.NewClient(host.Place{App: "shop", Root: root}, farProcess{publicBinary(t), nobody()}.open)
+	m.client = clientAt(t, root, farProcess{publicBinary(t), nobody()}.open)
 	b := numbered(t, "v1", 1)
 	_, err := m.client.Receive(t.Context(), b.Record, b.Reader(), nil)
 	require.NoError(t, err)

@@ -1,70 +1,161 @@
 package host
 
 import (
-	"bufio"
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 	"time"
 )
 
 const (
-	// longestRequest bounds the line of a request.
+	// longestRequest bounds a request.
 	longestRequest = 1 << 20
 	// progressEvery is how often progress is told at most.
 	progressEvery = 100 * time.Millisecond
+	// longestSilence is after what time a near side that says nothing is taken for
+	// gone: one that is there renews its lease.
+	longestSilence = time.Hour
 )
 
-// Serve reads one request from in, does it on this machine, and writes the
-// answer to out. An error is one of out: whatever else goes wrong is in the answer.
+// Serve takes part in a conversation: it does on this machine what the requests
+// from in ask for, beside each other, and writes the answers to out. It returns
+// when in has ended and all requests are done. An error is one of the
+// conversation: whatever else goes wrong is in an answer.
 //
-// Serve reads in only for the request and, after its first progress line, the
-// build. A connection that breaks during "receive" ends the build early, and
-// what came is discarded. Every other operation is finished whatever becomes
-// of the connection, within the deadline that the request carries; for that
-// the caller ignores SIGHUP and SIGPIPE, which sshd and a closed out would send.
+// A conversation that breaks ends the bodies of "receive" and "update" early,
+// and what came is kept or discarded as they say. Every other operation is
+// finished whatever becomes of the conversation, within the deadline that the request carries; for
+// that the caller ignores SIGHUP and SIGPIPE, which sshd and a closed out would send.
 // Where in is an *os.File, also a read that waits ends with ctx.
 func Serve(ctx context.Context, in io.Reader, out io.Writer) error {
-	s := &server{out: json.NewEncoder(out)}
-	requests := bufio.NewReader(in)
-	req, err := readRequest(requests)
-	if err != nil {
-		return s.answer(nil, err)
+	s := &server{ctx: ctx, out: newFrameWriter(out), bodies: map[uint64]*body{}, heard: time.Now()}
+	s.in = newFrameReader(obeying(s.over, in), longestRequest)
+	err := s.listen()
+	s.hangUp(err)
+	s.work.Wait()
+	if s.failed != nil {
+		return s.failed
 	}
-	if req.Timeout > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, req.Timeout)
-		defer cancel()
-	}
-	local, err := NewLocal(req.Place)
-	if err != nil {
-		return s.answer(nil, err)
-	}
-	local.token.Store(req.Token)
-	early, _ := requests.Peek(requests.Buffered())
-	s.build = io.MultiReader(bytes.NewReader(early), obeying(ctx, in))
-	return s.answer(s.do(ctx, local, req))
+	return err
 }
 
-// readRequest reads the first line and nothing of what follows it.
-func readRequest(in *bufio.Reader) (Request, error) {
-	var req Request
-	line, err := readLine(in)
-	if err != nil {
-		return req, &Error{Kind: KindProtocol, Message: "read the request: " + err.Error(), Hint: internalHint}
+// server is the far side of one conversation.
+type server struct {
+	ctx  context.Context //nolint:containedctx // of Serve
+	in   *frameReader
+	out  *frameWriter
+	work sync.WaitGroup
+
+	mu     sync.Mutex
+	bodies map[uint64]*body // of the requests under way
+	heard  time.Time        // when the last frame came
+	failed error            // to write
+}
+
+// over says why nothing more is waited for, if so.
+func (s *server) over() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.bodies) == 0 && time.Since(s.heard) > longestSilence {
+		return fmt.Errorf("nothing was asked for %s", longestSilence)
 	}
-	if err := json.Unmarshal(line, &req); err != nil {
-		return req, &Error{
+	return context.Cause(s.ctx)
+}
+
+// listen reads frames up to the end.
+func (s *server) listen() error {
+	said, err := s.in.greeted()
+	if len(said) > 0 {
+		return noConversation(said)
+	}
+	for err == nil {
+		var f frame
+		if f, err = s.in.next(); err == nil {
+			err = s.hear(f)
+		}
+	}
+	if errors.Is(err, io.EOF) {
+		return nil
+	}
+	return fmt.Errorf("read the conversation: %w", err)
+}
+
+// noConversation tells who did not begin one what this is.
+func noConversation(said []byte) error {
+	return &Error{
+		Kind: KindProtocol, Message: fmt.Sprintf("%q begins no conversation with this deliver", shorten(string(said), 80)), Hint: internalHint,
+	}
+}
+
+const internalHint = "`deliver host` is run by deliver itself, through SSH; to deliver, run deliver on your own machine"
+
+func (s *server) hear(f frame) error {
+	s.mu.Lock()
+	b := s.bodies[f.id]
+	s.heard = time.Now()
+	s.mu.Unlock()
+	switch {
+	case f.kind == frameMessage:
+		return s.begin(f.id, f.payload)
+	case b == nil: // its operation is over
+	case f.kind == frameBody && !b.add(f.payload):
+		return garbled{"more of a body than was asked for"}
+	case f.kind == frameEnd:
+		b.end(io.EOF)
+	case f.kind == frameCancel:
+		b.end(errGivenUp)
+	}
+	return nil
+}
+
+var errGivenUp = errors.New("it was given up")
+
+// begin does a request in a goroutine of its own.
+func (s *server) begin(id uint64, message []byte) error {
+	ctx, cancel := s.ctx, context.CancelFunc(func() {})
+	req, err := readRequest(message)
+	if req.Timeout > 0 {
+		ctx, cancel = context.WithTimeout(ctx, req.Timeout)
+	}
+	b := newBody(ctx, func(n int) { s.write(taken(id, n)) })
+	s.mu.Lock()
+	_, again := s.bodies[id]
+	s.bodies[id] = b
+	s.mu.Unlock()
+	if again {
+		cancel()
+		return garbled{"two requests of one number"}
+	}
+	s.work.Go(func() {
+		defer cancel()
+		a := &answering{server: s, id: id, body: b}
+		if err == nil {
+			a.end(a.do(ctx, req))
+		} else {
+			a.end(nil, err)
+		}
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		delete(s.bodies, id)
+	})
+	return nil
+}
+
+// readRequest reads what a message asks for.
+func readRequest(message []byte) (Request, error) {
+	var req Request
+	if err := json.Unmarshal(message, &req); err != nil {
+		return Request{}, &Error{
 			Kind:    KindProtocol,
-			Message: fmt.Sprintf("the request %q is no JSON request: %v", shorten(string(line), 80), err),
+			Message: fmt.Sprintf("the request %q is no JSON request: %v", shorten(string(message), 80), err),
 			Hint:    internalHint,
 		}
 	}
 	if req.V != wireVersion {
-		return req, &Error{
+		return Request{}, &Error{
 			Kind:    KindProtocol,
 			Message: fmt.Sprintf("the request is of version %d; this deliver speaks version %d", req.V, wireVersion),
 			Hint:    "both sides must run the same deliver",
@@ -73,151 +164,91 @@ func readRequest(in *bufio.Reader) (Request, error) {
 	return req, nil
 }
 
-const internalHint = "`deliver host` is run by deliver itself, through SSH; to deliver, run deliver on your own machine"
-
-func readLine(in *bufio.Reader) ([]byte, error) {
-	var line []byte
-	for {
-		part, err := in.ReadSlice('\n')
-		line = append(line, part...)
-		if len(line) > longestRequest {
-			return nil, fmt.Errorf("its line is longer than %d bytes", longestRequest)
-		}
-		switch {
-		case err == nil:
-			return line, nil
-		case !errors.Is(err, bufio.ErrBufferFull):
-			return nil, err
-		}
+// hangUp ends the bodies that will not come any more.
+func (s *server) hangUp(why error) {
+	if why == nil {
+		why = io.ErrUnexpectedEOF
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, b := range s.bodies {
+		b.end(why)
 	}
 }
 
-// server answers one request.
-type server struct {
-	out   *json.Encoder
-	build io.Reader
+func (s *server) reply(id uint64, r Reply) error {
+	line, err := json.Marshal(r)
+	if err != nil {
+		return fmt.Errorf("encode the answer: %w", err)
+	}
+	s.write(frame{id: id, kind: frameMessage, payload: line})
+	return nil
+}
+
+// write remembers that nobody hears this side any more: what was begun is done
+// all the same.
+func (s *server) write(f frame) {
+	err := s.out.write(f)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.failed == nil {
+		s.failed = err
+	}
+}
+
+// answering is one request under way.
+type answering struct {
+	*server
+	id    uint64
+	body  *body
 	told  time.Time // when progress was told
 	taken *int64    // progress that was not told yet
 }
 
-func (s *server) answer(result any, err error) error {
-	if s.taken != nil {
-		_ = s.out.Encode(Reply{Progress: s.taken})
-	}
-	reply := Reply{}
+func (a *answering) end(result any, err error) {
+	reply := Reply{Progress: a.taken}
 	if err == nil {
 		reply.OK, err = json.Marshal(result)
 	}
 	if err != nil {
-		reply = Reply{Error: asError(err)}
+		reply.OK, reply.Error = nil, asError(err)
 	}
-	if err := s.out.Encode(reply); err != nil {
-		return fmt.Errorf("write the answer: %w", err)
-	}
-	return nil
+	_ = a.reply(a.id, reply)
 }
 
 // progress tells of the first call, which asks for the build, and then now and
 // then. A caller who is gone does not hear it: the build ends early then.
-func (s *server) progress(n int64) {
+func (a *answering) progress(n int64) {
 	now := time.Now()
-	if !s.told.IsZero() && now.Sub(s.told) < progressEvery {
-		s.taken = &n
+	if !a.told.IsZero() && now.Sub(a.told) < progressEvery {
+		a.taken = &n
 		return
 	}
-	s.told, s.taken = now, nil
-	_ = s.out.Encode(Reply{Progress: &n})
+	a.told, a.taken = now, nil
+	_ = a.reply(a.id, Reply{Progress: &n})
 }
 
 // parts asks for the body, of which only what lacks names is needed.
-func (s *server) parts(lacks []Range) (io.Reader, error) {
-	s.told = time.Now()
-	err := s.out.Encode(Reply{Progress: new(int64), Lacks: lacks})
-	return s.build, err
+func (a *answering) parts(lacks []Range) (io.Reader, error) {
+	a.told = time.Now()
+	return a.body, a.reply(a.id, Reply{Progress: new(int64), Lacks: lacks})
 }
 
 // orders asks for where to get the body.
-func (s *server) orders(lacks []Range) (Order, error) {
-	body, err := s.parts(lacks)
+func (a *answering) orders(lacks []Range) (Order, error) {
+	body, err := a.parts(lacks)
 	if err != nil {
 		return Order{}, err
 	}
 	return readOrder(body)
 }
 
-// operation does one op; args are those of the request.
-type operation func(ctx context.Context, s *server, l *Local, args json.RawMessage) (any, error)
-
-func operations() map[string]operation {
-	return map[string]operation{
-		opLook: with(func(ctx context.Context, _ *server, l *Local, a lookArgs) (any, error) {
-			return l.Look(ctx, a.Service)
-		}),
-		opReceive: with(func(ctx context.Context, s *server, l *Local, a receiveArgs) (any, error) {
-			return l.Receive(ctx, a.Record, s.build, s.progress)
-		}),
-		opUpdate: with(func(ctx context.Context, s *server, l *Local, a updateArgs) (any, error) {
-			return l.Update(ctx, a.Record, a.Base, s.parts, s.progress)
-		}),
-		opPull: with(func(ctx context.Context, s *server, l *Local, a updateArgs) (any, error) {
-			return l.Pull(ctx, a.Record, a.Base, s.orders, s.progress)
-		}),
-		opManifest: with(func(ctx context.Context, _ *server, l *Local, a manifestArgs) (any, error) {
-			return l.Manifest(ctx, a.ID)
-		}),
-		opSwitch: with(func(ctx context.Context, _ *server, l *Local, a switchArgs) (any, error) {
-			return l.Switch(ctx, a.ID, a.Over)
-		}),
-		opRestart: with(func(ctx context.Context, _ *server, l *Local, a restartArgs) (any, error) {
-			return nothing{}, l.Restart(ctx, a.Service)
-		}),
-		opCheck: with(func(ctx context.Context, _ *server, l *Local, a checkArgs) (any, error) {
-			return l.Check(ctx, a.Health, a.Service, a.ID)
-		}),
-		opHook: with(hookOperation),
-		opRecord: with(func(ctx context.Context, _ *server, l *Local, a historyArgs) (any, error) {
-			return nothing{}, l.Record(ctx, a.Entry)
-		}),
-		opPrune: with(func(ctx context.Context, _ *server, l *Local, a pruneArgs) (any, error) {
-			return l.Prune(ctx, a.Keep)
-		}),
-		opHistory: with(func(ctx context.Context, _ *server, l *Local, a entriesArgs) (any, error) {
-			return l.History(ctx, a.Limit)
-		}),
-		opClaim: with(func(ctx context.Context, _ *server, l *Local, a claimArgs) (any, error) {
-			return l.Claim(ctx, a.Claim)
-		}),
-		opRelease: with(func(ctx context.Context, _ *server, l *Local, _ nothing) (any, error) {
-			return nothing{}, l.Release(ctx)
-		}),
-		opPin: with(func(ctx context.Context, _ *server, l *Local, a pinArgs) (any, error) {
-			return nothing{}, l.Pin(ctx, a.Pin)
-		}),
-	}
-}
-
-// hookOperation sends the output of a hook that fails, too.
-func hookOperation(ctx context.Context, _ *server, l *Local, a hookArgs) (any, error) {
-	output, err := l.Hook(ctx, a.Name, a.ID, a.Env)
-	result := hookResult{Output: output}
+func (a *answering) do(ctx context.Context, req Request) (any, error) {
+	local, err := NewLocal(req.Place)
 	if err != nil {
-		result.Failed = asError(err)
+		return nil, err
 	}
-	return result, nil
-}
-
-// with reads an operation's arguments.
-func with[A any](do func(context.Context, *server, *Local, A) (any, error)) operation {
-	return func(ctx context.Context, s *server, l *Local, raw json.RawMessage) (any, error) {
-		var args A
-		if err := json.Unmarshal(raw, &args); err != nil {
-			return nil, &Error{Kind: KindProtocol, Message: "the arguments are not understood: " + err.Error(), Hint: internalHint}
-		}
-		return do(ctx, s, l, args)
-	}
-}
-
-func (s *server) do(ctx context.Context, l *Local, req Request) (any, error) {
+	local.token.Store(req.Token)
 	op, ok := operations()[req.Op]
 	if !ok {
 		return nil, &Error{
@@ -226,5 +257,5 @@ func (s *server) do(ctx context.Context, l *Local, req Request) (any, error) {
 			Hint:    "both sides must run the same deliver",
 		}
 	}
-	return op(ctx, s, l, req.Args)
+	return op(ctx, a, local, req.Args)
 }

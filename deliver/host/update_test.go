@@ -400,10 +400,10 @@ func TestKilledUpdatesLeaveOnlyWholeReleases(t *testing.T) {
 	root := memoryDir(t)
 	first := hosttest.Grow(t, "v0", hosttest.Tar(t, stamped(1000, manyFiles("one")...)...))
 	began := time.Now()
-	_, err := host.NewClient(host.Place{App: "shop", Root: root}, farProcess{}.open).Update(t.Context(), first.Record, host.Base{}, first.Parts(t, nil), nil)
+	_, err := clientAt(t, root, farProcess{}.open).Update(t.Context(), first.Record, host.Base{}, first.Parts(t, nil), nil)
 	require.NoError(t, err)
 	murderous := killer{rand.New(rand.NewPCG(1, 2)), 2 * time.Since(began)}
-	client := host.NewClient(host.Place{App: "shop", Root: root}, murderous.open)
+	client := clientAt(t, root, murderous.open)
 	whole := map[string]hosttest.Tree{"v0": first}
 	last := first
 	for n := range rounds {

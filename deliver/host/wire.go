@@ -1,6 +1,7 @@
 package host
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"io"
@@ -10,7 +11,7 @@ import (
 )
 
 // wireVersion grows when a request of the old form would be misunderstood.
-const wireVersion = 1
+const wireVersion = 2
 
 // The operations of a Request.
 const (
@@ -31,9 +32,8 @@ const (
 	opPin      = "pin"
 )
 
-// Request is the one line that a session starts with. After the line of
-// "receive", "update" or "pull" comes the body, when the far side has asked for it with
-// its first progress line, until end of input.
+// Request asks for one operation. After one of "receive", "update" or "pull" comes
+// the body, when the far side has asked for it with its first progress.
 type Request struct {
 	V  int    `json:"v"`
 	Op string `json:"op"` // one of the operations
@@ -44,8 +44,8 @@ type Request struct {
 	Args    json.RawMessage `json:"args,omitempty"`
 }
 
-// Reply is one line of an answer: any number with Progress, then one with
-// either OK or Error. A line that sets nothing is an OK without a result.
+// Reply is part of an answer: any number with Progress alone, then one with
+// either OK or Error. One that sets nothing is an OK without a result.
 type Reply struct {
 	Progress *int64          `json:"progress,omitempty"` // compressed bytes taken; the first asks for the build
 	Lacks    []Range         `json:"lacks,omitempty"`    // beside the first: all that the body shall have
@@ -53,12 +53,15 @@ type Reply struct {
 	Error    *Error          `json:"error,omitempty"`
 }
 
-// Session carries one request and its answer. A Read that fails with an
+// Session carries a conversation with Serve. A Read that fails with an
 // *Error is taken at its word; any other failure is a broken connection.
 type Session interface {
 	io.ReadWriteCloser
-	// CloseWrite ends the far side's input; its output can still be read.
-	CloseWrite() error
+	// Alive asks the far side's machine for a sign of life where it has been
+	// silent for a while; one that gives none has broken the connection. It is
+	// asked before each request, so that one is not lost to a machine that has gone
+	// unnoticed, and now and then while an answer is waited for.
+	Alive(ctx context.Context) bool
 }
 
 type lookArgs struct {

@@ -1,8 +1,9 @@
 package host
 
 import (
-	"bufio"
 	"bytes"
+	"encoding/json"
+	"io"
 	"strings"
 	"testing"
 
@@ -11,22 +12,69 @@ import (
 )
 
 func FuzzReadRequest(f *testing.F) {
-	for _, seed := range []string{"", "\n", "{}\n", `{"v":1,"op":"look"}` + "\n", `{"v":1,"args":{}}` + "\nzstd", strings.Repeat("{", 5000) + "\n"} {
+	for _, seed := range []string{"", "{}", `{"v":2,"op":"look"}`, `{"v":2,"args":{}}`, strings.Repeat("{", 5000)} {
 		f.Add([]byte(seed))
 	}
-	f.Fuzz(func(t *testing.T, input []byte) {
-		in := bufio.NewReader(bytes.NewReader(input))
-		req, err := readRequest(in)
+	f.Fuzz(func(t *testing.T, message []byte) {
+		req, err := readRequest(message)
 		if err != nil {
 			assert.Equal(t, KindProtocol, asError(err).Kind)
 			assert.NotEmpty(t, asError(err).Hint)
 			return
 		}
 		assert.Equal(t, wireVersion, req.V)
-		rest := new(bytes.Buffer)
-		_, err = rest.ReadFrom(in)
-		require.NoError(t, err)
-		_, want, _ := bytes.Cut(input, []byte("\n"))
-		assert.Equal(t, want, append([]byte{}, rest.Bytes()...), "what follows the line is not touched")
 	})
+}
+
+// FuzzFrames has what comes in of a conversation: it is read or refused, within bounds.
+func FuzzFrames(f *testing.F) {
+	var whole bytes.Buffer
+	w := newFrameWriter(&whole)
+	require.NoError(f, w.write(frame{id: 1, kind: frameMessage, payload: []byte(`{"v":2,"op":"look"}`)}))
+	require.NoError(f, w.write(frame{id: 1, kind: frameBody, payload: []byte("zstd")}))
+	require.NoError(f, w.write(taken(700, bodyWindow)))
+	f.Add(whole.Bytes())
+	f.Add(whole.Bytes()[:whole.Len()-2])
+	f.Add([]byte(greeting + "\x05\x03abc"))
+	f.Add([]byte("GET / HTTP/1.1\n"))
+	f.Fuzz(func(t *testing.T, input []byte) {
+		const longest = 1 << 16
+		r := newFrameReader(bytes.NewReader(input), longest)
+		_, err := r.greeted()
+		for err == nil {
+			var next frame
+			if next, err = r.next(); err == nil {
+				assert.Less(t, next.kind, byte(kindsOfFrames))
+				assert.LessOrEqual(t, len(next.payload), max(longest, len(input)))
+				_, _ = next.allowed()
+			}
+		}
+		assert.NotErrorIs(t, err, io.ErrShortBuffer)
+	})
+}
+
+func TestMessagesOfAConversationAreOneStream(t *testing.T) {
+	t.Parallel()
+	var wire bytes.Buffer
+	w, r := newFrameWriter(&wire), newFrameReader(&wire, 1<<20)
+	var sizes []int
+	for n := range 50 {
+		req := Request{V: wireVersion, Op: opClaim, Place: Place{App: "shop", Root: "/srv/shop"}, Args: json.RawMessage(`{"claim":{"run":"20261125-101112-abcdef"}}`)}
+		message, err := json.Marshal(req)
+		require.NoError(t, err)
+		before := wire.Len()
+		require.NoError(t, w.write(frame{id: uint64(n + 1), kind: frameMessage, payload: message}))
+		sizes = append(sizes, wire.Len()-before)
+		if n == 0 {
+			_, err = r.greeted()
+			require.NoError(t, err)
+		}
+		got, err := r.next()
+		require.NoError(t, err)
+		assert.Equal(t, uint64(n+1), got.id)
+		assert.JSONEq(t, string(message), string(got.payload))
+	}
+	assert.Less(t, sizes[49], 20, "what was said before costs little")
+	_, err := r.next()
+	assert.ErrorIs(t, err, io.EOF)
 }

@@ -20,8 +20,17 @@ func ParseJump(hop string) (inventory.Host, error) { return parseJump(hop) }
 // Seconds is seconds.
 func Seconds(s string) time.Duration { return seconds(s) }
 
-// Script is the proving script for a root and a helper.
-func Script(root string, b Binary) (string, error) { return script(provingScript, root, b) }
+// Scripts are the scripts of a first session for a root and a helper.
+func Scripts(root string, b Binary) (commands []string, err error) {
+	for _, body := range []string{tryingScript, provingScript} {
+		command, err := script(body, root, b)
+		if err != nil {
+			return nil, err
+		}
+		commands = append(commands, command)
+	}
+	return commands, nil
+}
 
 // Quote is quote.
 func Quote(s string) string { return quote(s) }

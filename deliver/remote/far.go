@@ -16,7 +16,7 @@ import (
 
 // greeting is what a script says of the far side before anything else.
 type greeting struct {
-	state string // ready, missing, not-executable, no-home, damaged, installed
+	state string // ready, unsure, missing, not-executable, no-home, damaged, installed
 	words []string
 }
 
@@ -40,13 +40,27 @@ func newFar(name, root string, find Helper) *far {
 // open starts the helper in a new session. Before the first one of a
 // connection it is proven whole, or put there.
 func (f *far) open(ctx context.Context, conn *connection) (*session, error) {
+	body := tryingScript
 	if conn.proven {
-		s, g, err := f.run(ctx, conn, startingScript)
-		if err != nil || g.state == "ready" {
-			return s, err
-		}
+		body = startingScript
+	}
+	s, g, err := f.run(ctx, conn, body)
+	switch {
+	case err != nil:
+		return nil, err
+	case g.state == "ready":
+		conn.proven = true
+		return s, nil
+	case g.state != "unsure":
 		return nil, f.surprise(s, g)
 	}
+	s.Close()
+	return f.prove(ctx, conn)
+}
+
+// prove finds out what keeps the helper from being started, and puts it there
+// where it is missing.
+func (f *far) prove(ctx context.Context, conn *connection) (*session, error) {
 	for put := false; ; {
 		s, g, err := f.run(ctx, conn, provingScript)
 		switch {

@@ -269,20 +269,19 @@ func FuzzScriptPassesAnyRootThroughAShell(f *testing.F) {
 	dir := f.TempDir()
 	b := binary([]byte("x"))
 	f.Fuzz(func(t *testing.T, root string) {
-		command, err := remote.Script(root, b)
-		if err != nil {
+		commands, err := remote.Scripts(root, b)
+		if err != nil || len(root) > 4096 {
 			return
 		}
-		if len(root) > 4096 {
-			return
+		for _, command := range commands {
+			cmd := exec.Command("sh", "-c", command)
+			cmd.Dir = dir
+			out, err := cmd.CombinedOutput()
+			require.NoError(t, err, string(out))
+			state, _, err := remote.Greeted(string(out))
+			require.NoError(t, err, string(out))
+			require.Contains(t, []string{"unsure", "missing", "no-home"}, state)
 		}
-		cmd := exec.Command("sh", "-c", command)
-		cmd.Dir = dir
-		out, err := cmd.CombinedOutput()
-		require.NoError(t, err, string(out))
-		state, _, err := remote.Greeted(string(out))
-		require.NoError(t, err, string(out))
-		require.Contains(t, []string{"missing", "no-home"}, state)
 		entries, err := os.ReadDir(dir)
 		require.NoError(t, err)
 		require.Empty(t, entries)

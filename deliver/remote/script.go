@@ -28,8 +28,13 @@ const wholeFunction = `whole() { ` +
 	`else s=; [ $(wc -c <"$1") -eq $3 ] && s=$2; fi; ` +
 	`case "$s" in "$2"*) return 0;; esac; return 1; }; `
 
+// tryingScript starts the helper when it is there and whole, as it is in most
+// first sessions of a connection; it is short, since it is sent each time.
+const tryingScript = `b="$r/.deliver/bin/$2"; [ -x "$b" ] && s=$(sha256sum <"$b" 2>/dev/null) && ` +
+	`case "$s" in "$3"*) echo "` + mark + ` ready"; exec "$b" host;; esac; echo "` + mark + ` unsure"`
+
 // provingScript starts the helper when it is there, whole and may be run; else
-// it says what is the matter. It is for the first session of a connection.
+// it says what is the matter. It is for where tryingScript does not help.
 const provingScript = wholeFunction +
 	`b="$r/.deliver/bin/$2"; ` +
 	`if [ -f "$b" ] && whole "$b" "$3" "$4"; then ` +

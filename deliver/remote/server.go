@@ -51,6 +51,7 @@ func Dial(ctx context.Context, h inventory.Host, place host.Place, opts Options)
 
 // Close ends the connection and waits for all that belongs to it.
 func (s *Server) Close() error {
+	_ = s.Client.Close()
 	_ = s.contact.Acquire(context.Background(), 1)
 	defer s.contact.Release(1)
 	s.closed = true

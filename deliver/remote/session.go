@@ -158,6 +158,23 @@ func (s *session) Read(p []byte) (int, error) { return s.out.Read(p) }
 // Write writes what the command reads.
 func (s *session) Write(p []byte) (int, error) { return s.in.Write(p) }
 
+// Alive asks a server that has been silent for a while for a sign of life. One
+// that gives none is taken for gone.
+func (s *session) Alive(ctx context.Context) bool {
+	if s.conn.line.heard.since() < freshness {
+		return s.conn.alive()
+	}
+	answered := make(chan error, 1)
+	asked := s.conn.spawn(func() {
+		_, _, err := s.conn.client.SendRequest("keepalive@openssh.com", true, nil)
+		answered <- err
+	})
+	return asked && s.conn.await(ctx, answered) == nil
+}
+
+// freshness is how long a server that was heard is taken to be there.
+const freshness = time.Second
+
 // CloseWrite ends what the command reads.
 func (s *session) CloseWrite() error { return s.in.Close() }
 

@@ -79,7 +79,7 @@ func open(cmd *exec.Cmd) (host.Session, error) {
 }
 
 func (s *session) Write(p []byte) (int, error) { return s.in.Write(p) }
-func (s *session) CloseWrite() error           { return s.in.Close() }
+func (s *session) Alive(context.Context) bool  { return true }
 
 func (s *session) Close() error {
 	s.close.Do(func() {

@@ -17,6 +17,7 @@ import (
 	"autobuilder/build"
 	"autobuilder/config"
 	"autobuilder/dispatch"
+	"autobuilder/promoted"
 	"autobuilder/signin"
 )
 
@@ -168,6 +169,7 @@ func checkProject(ctx context.Context, cfg *config.Config, p build.Project, list
 	list.say("job", "%s", p.Job)
 	list.try("template", p.Template, renders(cfg, p))
 	checkGitHub(ctx, cfg, p, list)
+	checkStore(ctx, p, list)
 	refs, err := dispatch.Git{Dir: gitDir(cfg), Timeout: 30 * time.Second}.Refs(ctx, p.CloneURL)
 	if err == nil && refs.Heads[p.Branch] == "" {
 		err = fmt.Errorf("it has no branch %s", p.Branch)
@@ -185,6 +187,19 @@ func checkGitHub(ctx context.Context, cfg *config.Config, p build.Project, list 
 		_, err = sent.Pushes(ctx, p.Repo, time.Now(), func(context.Context, string) (bool, error) { return true, nil })
 	}
 	list.try("deliveries", "asked of "+cfg.GitHub.API, err)
+}
+
+// checkStore asks what was promoted last.
+func checkStore(ctx context.Context, p build.Project, list *checklist) {
+	if p.Store == "" {
+		return
+	}
+	last, err := promoted.New().Last(ctx, p)
+	words := fmt.Sprintf("%s (live: %s %s)", p.Store, last.Release, last.Version)
+	if errors.Is(err, build.ErrUnknown) {
+		words, err = p.Store+" (nothing was promoted yet)", nil
+	}
+	list.try("store", words, err)
 }
 
 func tagWords(p build.Project) string {

@@ -20,6 +20,7 @@ import (
 	"autobuilder/jobs"
 	"autobuilder/ledger"
 	"autobuilder/notify"
+	"autobuilder/promoted"
 	"autobuilder/signin"
 	"autobuilder/slack"
 	"autobuilder/webhook"
@@ -34,13 +35,15 @@ type setup struct {
 	sent   dispatch.Sent // nil: GitHub is not asked
 	desk   *signin.Desk
 
+	promoted dispatch.Promoted // nil: stores are not asked
+
 	sinks   map[string]notify.Sink // who is told of what happens
 	secrets []string               // values that nobody is told
 	signing string                 // secret of Slack's app; empty: there is none
 }
 
 func prepare(cfg *config.Config) (*setup, error) {
-	s := &setup{cfg: cfg}
+	s := &setup{cfg: cfg, promoted: promoted.New().Last}
 	secrets, err := cfg.Keys(os.Getenv)
 	if err != nil {
 		return nil, usageError{err}
@@ -122,7 +125,7 @@ func (c *conductor) adopt(s *setup) {
 func newDispatcher(s *setup, book *ledger.Ledger, ci dispatch.Jenkins, log *slog.Logger) *dispatch.Dispatcher {
 	cfg := s.cfg
 	return dispatch.New(dispatch.Options{
-		Ledger: book, Jenkins: ci, Git: dispatch.Git{Dir: gitDir(cfg)}, Sent: s.sent,
+		Ledger: book, Jenkins: ci, Git: dispatch.Git{Dir: gitDir(cfg)}, Sent: s.sent, Promoted: s.promoted,
 		Projects: cfg.Projects, Settle: cfg.Settle, Poll: cfg.Poll, Search: cfg.Search, Log: log,
 	})
 }

@@ -91,6 +91,7 @@ type stage struct {
 	t    testing.TB
 	dir  string
 	repo string
+	env  []string // of autobuilder, besides
 }
 
 func newStage(t *testing.T, settings string) *stage {
@@ -153,7 +154,7 @@ func (s *stage) command(args ...string) (stdout string, code int) {
 
 func (s *stage) prepare(args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(s.t.Context(), "autobuilder", append([]string{"--config", filepath.Join(s.dir, "autobuilder.yml")}, args...)...)
-	cmd.Env = append(os.Environ(), "SECRET="+secret)
+	cmd.Env = append(append(os.Environ(), "SECRET="+secret), s.env...)
 	return cmd
 }
 
