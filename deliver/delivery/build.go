@@ -35,6 +35,7 @@ type Build struct {
 	offsets  map[manifest.Digest]int64
 	sparse   *os.File                  // contents that the tar does not have in one piece; nil: there are none
 	expanded map[manifest.Digest]int64 // where these are there
+	buffer   []byte                    // through which contents are read
 	parcels  parcels
 	depot    *Depot // nil: there is none
 }

@@ -26,7 +26,10 @@ func (b *Build) content(header *tar.Header, content io.Reader, read *tally) (man
 		}
 		places, to = b.expanded, append(to, b.sparse)
 	}
-	if _, err := io.Copy(io.MultiWriter(to...), content); err != nil {
+	if b.buffer == nil {
+		b.buffer = make([]byte, 64<<10) // one for all: a build may have very many files
+	}
+	if _, err := io.CopyBuffer(io.MultiWriter(to...), content, b.buffer); err != nil {
 		return manifest.Digest{}, fmt.Errorf("it is no whole tar: %w", err)
 	}
 	d := manifest.Digest(sum.Sum(nil))
