@@ -203,12 +203,21 @@ func (g Git) fetchInto(ctx context.Context, dir, url, branch string) error {
 			"+refs/heads/" + branch + ":refs/heads/" + branch,
 		},
 	}
+	if isFrom(dir, url) {
+		steps = steps[2:] // each is a process, and somebody waits for a build
+	}
 	for _, step := range steps {
 		if _, err := g.run(ctx, step...); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// isFrom says whether the directory is a repository that fetches from the URL.
+func isFrom(dir, url string) bool {
+	config, err := os.ReadFile(filepath.Join(dir, "config"))
+	return err == nil && slices.Contains(strings.Split(string(config), "\n"), "\turl = "+url)
 }
 
 const gitTimeout = 60 * time.Second

@@ -271,9 +271,11 @@ func (s *stage) payload(ref string) []byte {
 	s.t.Helper()
 	body, err := json.Marshal(map[string]any{
 		"ref": ref, "after": s.git("-C", s.repo, "rev-parse", ref),
-		"repository":  map[string]string{"full_name": "acme/shop"},
-		"head_commit": map[string]string{"id": s.git("-C", s.repo, "rev-parse", ref+"^{commit}"), "message": "m"},
-		"pusher":      map[string]string{"name": "ada"},
+		"repository": map[string]string{"full_name": "acme/shop"},
+		"head_commit": map[string]string{
+			"id": s.git("-C", s.repo, "rev-parse", ref+"^{commit}"), "tree_id": s.git("-C", s.repo, "rev-parse", ref+"^{tree}"), "message": "m",
+		},
+		"pusher": map[string]string{"name": "ada"},
 	})
 	require.NoError(s.t, err)
 	return body
