@@ -25,7 +25,7 @@ func (d *Dispatcher) decider(repo string) func(context.Context) time.Duration {
 			return retry.NextBackOff()
 		}
 		p := pass{Dispatcher: d, seen: d.look()}
-		for _, delivery := range pending {
+		for _, delivery := range p.inOrder(ctx, pending) {
 			wait, err := p.decide(ctx, delivery)
 			if err != nil || wait > 0 {
 				err = errors.Join(err, p.flush(ctx))
@@ -108,6 +108,33 @@ type pass struct {
 	*Dispatcher
 	seen   *view
 	gather []ledger.Decision
+}
+
+// inOrder puts first what pushed a branch to where it stands now, where the
+// newest push wins: then what is older need not be built any more.
+func (p *pass) inOrder(ctx context.Context, pending []build.Delivery) []build.Delivery {
+	if len(pending) < 2 {
+		return pending
+	}
+	var heads, others []build.Delivery
+	for _, delivery := range pending {
+		if p.isHead(ctx, delivery.Push) {
+			heads = append(heads, delivery)
+			continue
+		}
+		others = append(others, delivery)
+	}
+	return append(heads, others...)
+}
+
+func (p *pass) isHead(ctx context.Context, push build.Push) bool {
+	return slices.ContainsFunc(p.Projects, func(project build.Project) bool {
+		if project.Queue == build.QueueEach || push.Branch() != project.Branch || !strings.EqualFold(project.Repo, push.Repo) {
+			return false
+		}
+		refs, err := p.seen.refs(ctx, project.CloneURL) // an error is that of the decision
+		return err == nil && push.Commit != "" && refs.Heads[project.Branch] == push.Commit
+	})
 }
 
 // mostGathered bounds what a crash lets be decided once more.

@@ -1,6 +1,7 @@
 package dispatch_test
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -142,6 +143,24 @@ func TestTheNewestPushWins(t *testing.T) {
 	s.reaches(2, build.Running)
 	assert.Equal(t, build.Failed, s.builds()[0].State)
 	assert.Equal(t, []string{one, three}, s.ci.commits())
+}
+
+// Of many pushes that wait to be decided the newest is built, and no other.
+func TestOfABurstTheNewestIsBuilt(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	for n := range 4 {
+		s.push(fmt.Sprint("commit ", n))
+	}
+	s.run()
+	for n := range 3 {
+		fate := s.fate(fmt.Sprint("d", n+1))
+		assert.Equal(t, ledger.Ignored, fate.Verdict)
+		assert.Contains(t, fate.Why, "master is already at ")
+	}
+	assert.Equal(t, ledger.Built, s.fate("d4").Verdict)
+	s.reaches(0, build.Running)
+	assert.Equal(t, 1, s.ci.count())
 }
 
 func TestEachBuildsAll(t *testing.T) {

@@ -32,7 +32,7 @@ func TestLiveIsAlsoWhatTheStoreSays(t *testing.T) {
 	}{
 		{"newer than what deliver told", build.Rollout{Run: "store-1", Release: "by-hand", Version: "v1.5.0", Ended: ago}, nil, "by-hand"},
 		{"older than what deliver told", build.Rollout{Run: "store-1", Release: "old", Version: "v1.0.0", Ended: ago.Add(-24 * time.Hour)}, nil, "jenkins-shop-1"},
-		{"a moment ago: deliver is about to tell", build.Rollout{Run: "store-1", Release: "by-hand", Ended: time.Now().Add(time.Minute)}, nil, "jenkins-shop-1"},
+		{"a moment ago: deliver is about to tell", build.Rollout{Run: "store-1", Release: "by-hand", Ended: time.Now().Add(24 * time.Hour)}, nil, "jenkins-shop-1"},
 		{"nothing was promoted", build.Rollout{}, build.ErrUnknown, "jenkins-shop-1"},
 		{"it does not answer", build.Rollout{}, errors.New("no route to host"), "jenkins-shop-1"},
 	}

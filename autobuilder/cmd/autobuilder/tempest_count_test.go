@@ -40,7 +40,12 @@ func (w *tempest) settle() {
 	if w.wire != nil {
 		w.wire.calm.Store(true)
 	}
-	require.Eventually(w.t, func() bool { return w.restless() == "" }, 30*time.Minute, 500*time.Millisecond, "it comes to rest")
+	require.Eventually(w.t, func() bool { return w.restless() == "" }, w.longest(), 500*time.Millisecond, "it comes to rest")
+}
+
+// longest is how long a machine that has much else to do may take.
+func (w *tempest) longest() time.Duration {
+	return 30*time.Minute + time.Duration(w.pushes)*time.Second
 }
 
 // restless is what is not done yet.
