@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"deliver/delta"
@@ -150,11 +151,14 @@ func search(name string, wanted map[manifest.Digest]bool, found map[manifest.Dig
 	}
 }
 
-// unpacking reads contents of a pack; the last frame stays at hand.
+// unpacking reads contents of a pack; the last frame stays at hand, and what
+// held it is used for the next.
 type unpacking struct {
-	pack  *os.File
-	at    int64
-	frame []byte
+	pack   *os.File
+	at     int64
+	frame  []byte
+	room   []byte
+	packed []byte
 }
 
 // content puts one together, and is false where it is not the one that the
@@ -180,14 +184,14 @@ func (u *unpacking) read(p part) ([]byte, bool) {
 	if p.packed > largest {
 		return nil, false
 	}
-	packed := make([]byte, p.packed)
-	if _, err := u.pack.ReadAt(packed, p.offset); err != nil {
+	u.frame, u.packed = nil, slices.Grow(u.packed[:0], int(p.packed))[:p.packed]
+	if _, err := u.pack.ReadAt(u.packed, p.offset); err != nil {
 		return nil, false
 	}
-	raw, err := delta.Unpack(packed, int(p.raw))
+	raw, err := delta.Unpack(u.room, u.packed, int(p.raw))
 	if err != nil {
 		return nil, false
 	}
-	u.at, u.frame = p.offset, raw
+	u.at, u.frame, u.room = p.offset, raw, raw
 	return raw, true
 }

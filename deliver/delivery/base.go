@@ -207,12 +207,13 @@ func (b *Build) remember(needs []delta.Need) {
 }
 
 // choose picks, of the releases that a server has, the one from which the build
-// is made with the fewest bytes. Where this side knows none of them it asks for
-// the manifest of the one that runs.
+// is made with the fewest bytes. The one that runs is asked first, and mostly
+// near enough that the others need not be read. Where this side knows none of them
+// it asks for the manifest of the one that runs.
 func (b *Build) choose(ctx context.Context, s host.Server, state host.State, refused map[string]bool) (host.Base, *base) {
 	var best *base
 	var chosen host.Base
-	for _, rec := range state.Releases {
+	for _, rec := range b.nearestFirst(state) {
 		tree, ok := manifest.ParseDigest(rec.Tree)
 		if !ok || refused[rec.ID] {
 			continue
@@ -221,14 +222,38 @@ func (b *Build) choose(ctx context.Context, s host.Server, state host.State, ref
 		if rec.ID == state.Current {
 			fetch = func() ([]byte, error) { return s.Manifest(ctx, rec.ID) }
 		}
-		if next := b.base(tree); next.learn(fetch) && (best == nil || next.bytes <= best.bytes) {
+		if next := b.base(tree); next.learn(fetch) && (best == nil || next.bytes < best.bytes) {
 			best, chosen = next, baseOf(rec)
+		}
+		if best != nil && best.bytes <= b.Record.Size/nearEnough {
+			break
 		}
 	}
 	if best == nil {
 		best = b.base(manifest.Digest{})
 	}
 	return chosen, best
+}
+
+// nearEnough is the part of a build that may be new to the release that runs,
+// without another one being looked for.
+const nearEnough = 64
+
+// nearestFirst are the releases of a server: those of the same tree, the one that
+// runs, then from the newest to the oldest.
+func (b *Build) nearestFirst(state host.State) []release.Record {
+	var same, current, others []release.Record
+	for _, rec := range slices.Backward(state.Releases) {
+		switch {
+		case rec.Tree == b.Record.Tree:
+			same = append(same, rec)
+		case rec.ID == state.Current:
+			current = append(current, rec)
+		default:
+			others = append(others, rec)
+		}
+	}
+	return slices.Concat(same, current, others)
 }
 
 func baseOf(rec release.Record) host.Base { return host.Base{ID: rec.ID, Tree: rec.Tree} }

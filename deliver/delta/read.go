@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/klauspost/compress/zstd"
 
@@ -119,7 +120,7 @@ func (r *Reader) Next(old Old) (*Frame, error) {
 	if _, err := io.ReadFull(r.in, packed); err != nil {
 		return nil, damaged(err)
 	}
-	data, err := r.unpack(packed, raw, windows, old)
+	data, err := r.unpack(nil, packed, raw, windows, old)
 	if err != nil && len(windows) == 0 {
 		return nil, damaged(err)
 	}
@@ -209,7 +210,8 @@ func (r *Reader) unfinished() bool {
 	return r.last != None && r.offset < r.target.Entries[r.last].Size
 }
 
-func (r *Reader) unpack(packed []byte, size int, windows []window, old Old) ([]byte, error) {
+// unpack gives the content of a frame, in the memory of into where that is enough.
+func (r *Reader) unpack(into, packed []byte, size int, windows []window, old Old) ([]byte, error) {
 	decoder := r.decoder
 	if len(windows) > 0 {
 		dict, err := read(windows, old)
@@ -225,7 +227,7 @@ func (r *Reader) unpack(packed []byte, size int, windows []window, old Old) ([]b
 	if err := header.Decode(packed); err != nil || !header.HasFCS || header.FrameContentSize != uint64(size) {
 		return nil, errors.New("a frame is not of its size")
 	}
-	data, err := decoder.DecodeAll(packed, make([]byte, 0, size))
+	data, err := decoder.DecodeAll(packed, slices.Grow(into[:0], size))
 	if err == nil && len(data) != size {
 		err = errors.New("a frame is not of its size")
 	}
@@ -262,8 +264,9 @@ func damaged(err error) error {
 	return fmt.Errorf("the stream is damaged: %w", err)
 }
 
-// Unpack reads a frame that was placed and has no dictionary.
-func Unpack(packed []byte, raw int) ([]byte, error) {
+// Unpack reads a frame that was placed and has no dictionary, in the memory of
+// into where that is enough.
+func Unpack(into, packed []byte, raw int) ([]byte, error) {
 	if raw > frameSize {
 		return nil, damaged(errors.New("a frame is too large"))
 	}
@@ -273,5 +276,5 @@ func Unpack(packed []byte, raw int) ([]byte, error) {
 	}
 	defer decoder.Close()
 	r := &Reader{decoder: decoder}
-	return r.unpack(packed, raw, nil, nil)
+	return r.unpack(into, packed, raw, nil, nil)
 }

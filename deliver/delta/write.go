@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"runtime"
+	"slices"
+	"sync"
 
 	"deliver/manifest"
 )
@@ -63,6 +65,7 @@ type packer struct {
 	at     int64
 	placed func(Placed)
 	queue  chan *frame
+	idle   sync.Pool // of []byte: what held contents
 	compressors
 }
 
@@ -79,7 +82,7 @@ func (p *packer) fill(d Delta) error {
 	if err := p.difference(d.Difference); err != nil {
 		return err
 	}
-	f := &frame{}
+	f := p.frame()
 	for _, need := range d.Needs {
 		var err error
 		if f, err = p.content(d, need, f); err != nil {
@@ -109,7 +112,7 @@ func (p *packer) content(d Delta, need Need, f *frame) (*frame, error) {
 	size := d.Target.Entries[need.Entry].Size
 	if size <= smallContent && int64(len(f.raw))+size > frameSize {
 		p.send(f)
-		f = &frame{}
+		f = p.frame()
 	}
 	content, err := d.Open(need.Entry)
 	if err != nil {
@@ -120,7 +123,7 @@ func (p *packer) content(d Delta, need Need, f *frame) (*frame, error) {
 	for offset := int64(0); offset < size; {
 		if len(f.raw) >= frameSize {
 			p.send(f)
-			f = &frame{}
+			f = p.frame()
 		}
 		n := int(min(size-offset, int64(frameSize-len(f.raw))))
 		if win, ok := around(need.Old, oldSize, offset, n); ok {
@@ -164,12 +167,21 @@ func (f *frame) take(content io.Reader, entry, n int) error {
 		f.raw = make([]byte, 0, max(n, 64<<10))
 	}
 	at := len(f.raw)
-	f.raw = append(f.raw, make([]byte, n)...)
+	f.raw = slices.Grow(f.raw, n)[:at+n]
 	if _, err := io.ReadFull(content, f.raw[at:]); err != nil {
 		return fmt.Errorf("its content ends early: %w", err)
 	}
 	f.entries = append(f.entries, entry)
 	return nil
+}
+
+// frame is an empty one.
+func (p *packer) frame() *frame {
+	f := &frame{}
+	if raw, ok := p.idle.Get().(*[]byte); ok {
+		f.raw = (*raw)[:0]
+	}
+	return f
 }
 
 func (p *packer) send(f *frame) {
@@ -197,6 +209,7 @@ func (p *packer) drain() error {
 		default:
 			failed = p.writeFrame(f, packed)
 		}
+		p.idle.Put(&f.raw)
 	}
 	return failed
 }

@@ -197,15 +197,14 @@ func (c *call) sendBody(lacks []Range) error {
 		defer c.mu.Unlock()
 		c.replies = append(c.replies, Reply{Error: asError(err)})
 		ring(c.bell)
-		return err
 	}
-	_ = c.send(c.over, frame{kind: frameEnd})
-	return nil
+	return err
 }
 
 // errOver says that no more is to be sent.
 var errOver = errors.New("nobody takes more")
 
+// pump sends parts that are as large as they may be, and the last one as such.
 func (c *call) pump(body io.Reader) error {
 	source := newSource(context.Background(), body, nil)
 	part := make([]byte, bodyPart)
@@ -214,17 +213,19 @@ func (c *call) pump(body io.Reader) error {
 		if err != nil {
 			return err
 		}
-		n, err := source.Read(part[:min(room, len(part))])
-		if n > 0 {
-			c.spend(n)
-			if c.send(c.over, frame{kind: frameBody, payload: part[:n]}) != nil {
-				return errOver
-			}
-		}
+		n, err := io.ReadFull(source, part[:min(room, len(part))])
+		f := frame{kind: frameBody, payload: part[:n]}
 		switch {
 		case source.err != nil:
 			return source.err
-		case errors.Is(err, io.EOF):
+		case err != nil:
+			f.kind = frameEnd
+		}
+		c.spend(n)
+		if c.send(c.over, f) != nil {
+			return errOver
+		}
+		if f.kind == frameEnd {
 			return nil
 		}
 	}

@@ -21,7 +21,7 @@ const greeting = "deliver conversation 2\n"
 const (
 	frameMessage = iota // a Request, or a Reply; what a packer made of it
 	frameBody           // part of the body of a request
-	frameEnd            // the body is whole
+	frameEnd            // the last part
 	frameCancel         // whoever asked waits no more
 	frameTaken          // how much of the body was taken: as much more may come
 	kindsOfFrames

@@ -13,8 +13,10 @@ import (
 const (
 	// longestRequest bounds a request.
 	longestRequest = 1 << 20
-	// progressEvery is how often progress is told at most.
+	// progressEvery is how often progress is told at most, and progressOf how little
+	// of it is not told by itself: an answer tells the rest.
 	progressEvery = 100 * time.Millisecond
+	progressOf    = 64 << 10
 	// longestSilence is after what time a near side that says nothing is taken for
 	// gone: one that is there renews its lease.
 	longestSilence = time.Hour
@@ -101,7 +103,7 @@ func (s *server) hear(f frame) error {
 	case f.kind == frameMessage:
 		return s.begin(f.id, f.payload)
 	case b == nil: // its operation is over
-	case f.kind == frameBody && !b.add(f.payload):
+	case (f.kind == frameBody || f.kind == frameEnd) && !b.add(f.payload):
 		return garbled{"more of a body than was asked for"}
 	case f.kind == frameEnd:
 		b.end(io.EOF)
@@ -202,6 +204,7 @@ type answering struct {
 	id    uint64
 	body  *body
 	told  time.Time // when progress was told
+	said  int64     // what was told
 	taken *int64    // progress that was not told yet
 }
 
@@ -217,14 +220,15 @@ func (a *answering) end(result any, err error) {
 }
 
 // progress tells of the first call, which asks for the build, and then now and
-// then. A caller who is gone does not hear it: the build ends early then.
+// then, when there is enough to tell. A caller who is gone does not hear it: the
+// build ends early then.
 func (a *answering) progress(n int64) {
 	now := time.Now()
-	if !a.told.IsZero() && now.Sub(a.told) < progressEvery {
+	if !a.told.IsZero() && (now.Sub(a.told) < progressEvery || n-a.said < progressOf) {
 		a.taken = &n
 		return
 	}
-	a.told, a.taken = now, nil
+	a.told, a.said, a.taken = now, n, nil
 	_ = a.reply(a.id, Reply{Progress: &n})
 }
 
