@@ -48,7 +48,7 @@ func known(history []host.Entry, id string) bool {
 // write adds to a server's history. That it cannot is told, and is no reason
 // to take a healthy release back.
 func (f *fleet) write(ctx context.Context, v *visit, entry host.Entry, tell *rollout.Teller) {
-	entry.Time, entry.Run, entry.Action = time.Now().UTC(), f.Run, f.Action
+	entry.Time, entry.Run, entry.Action = time.Now().UTC().Truncate(time.Millisecond), f.Run, f.Action
 	entry.Release, entry.Previous, entry.By = f.Record.ID, v.previous, f.By
 	if err := v.server.Record(ctx, entry); err != nil {
 		v.say(tell, "the history could not be written: %v", err)

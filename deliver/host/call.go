@@ -83,7 +83,7 @@ func (c *call) send(over <-chan struct{}, f frame) error {
 
 // doubt is for how long a far side may say nothing before it is asked for a
 // sign of life; from then on it is asked ever less often.
-const doubt = 3 * time.Second
+const doubt = 6 * time.Second
 
 // answer waits for replies up to the last one.
 func (c *call) answer(ctx context.Context) (json.RawMessage, error) {

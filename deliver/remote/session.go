@@ -172,8 +172,9 @@ func (s *session) Alive(ctx context.Context) bool {
 	return asked && s.conn.await(ctx, answered) == nil
 }
 
-// freshness is how long a server that was heard is taken to be there.
-const freshness = time.Second
+// freshness is how long a server that was heard is taken to be there. None is
+// off and back again in this time.
+const freshness = 5 * time.Second
 
 // CloseWrite ends what the command reads.
 func (s *session) CloseWrite() error { return s.in.Close() }

@@ -3,7 +3,6 @@ package remote_test
 import (
 	"bytes"
 	"fmt"
-	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -12,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -221,10 +221,29 @@ func write(t testing.TB, path, text string) {
 	require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
 }
 
-// relay is a line between client and server that can be cut.
+// relay is a line between client and server that counts its bytes, and that
+// can be cut or made to flip a bit.
 type relay struct {
-	port  int
-	conns chan net.Conn
+	port   int
+	conns  chan net.Conn
+	passed atomic.Int64
+	flipAt atomic.Int64 // of passed; 0: none
+}
+
+// pass passes on what one side says.
+func (r *relay) pass(to, from net.Conn) {
+	defer to.Close()
+	part := make([]byte, 32<<10)
+	for {
+		n, err := from.Read(part)
+		end := r.passed.Add(int64(n))
+		if at := r.flipAt.Load() - (end - int64(n)); at > 0 && at <= int64(n) {
+			part[at-1] ^= 0x10
+		}
+		if _, writeErr := to.Write(part[:n]); err != nil || writeErr != nil {
+			return
+		}
+	}
 }
 
 // startRelay passes connections on to address.
@@ -247,8 +266,8 @@ func startRelay(t testing.TB, address string) *relay {
 			}
 			r.conns <- near
 			r.conns <- far
-			go func() { _, _ = io.Copy(far, near); far.Close() }()
-			go func() { _, _ = io.Copy(near, far); near.Close() }()
+			go r.pass(far, near)
+			go r.pass(near, far)
 		}
 	}()
 	return r
