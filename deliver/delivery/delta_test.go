@@ -190,3 +190,20 @@ func TestASecondDeliveryNeedsRoomForWhatChanged(t *testing.T) {
 	assert.Equal(t, rollout.OK, short("", large(t, "v2", "two", 2000)).Result, f.said())
 	f.runs("v2")
 }
+
+func TestAServerOfWhoseReleasesNoneIsABaseGetsEverything(t *testing.T) {
+	t.Parallel()
+	f := newFleetOf(t, "h1")
+	for n := range 5 {
+		f.push(large(t, fmt.Sprint("v", n), fmt.Sprint(n), int64(n)))
+	}
+	kept, err := filepath.Glob(filepath.Join(f.root("h1"), ".deliver/manifests/v*"))
+	require.NoError(t, err)
+	require.Len(t, kept, 3, "of five, three are kept")
+	for _, name := range kept {
+		require.NoError(t, os.WriteFile(name, []byte("damaged"), 0o600))
+	}
+	assert.Greater(t, f.push(large(t, "v5", "five", 5)), int64(150_000))
+	f.runs("v5")
+	assert.Contains(t, f.said(), "nothing can be made from release v2")
+}

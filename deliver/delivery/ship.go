@@ -60,17 +60,19 @@ func (f *fleet) send(ctx context.Context, v *visit, b *Build, tell *rollout.Tell
 	refused := map[string]bool{}
 	rec := f.Record
 	rec.Tree = b.Record.Tree
-	for try := 1; ; try++ {
+	for again := 1; ; {
 		from, base := b.choose(ctx, v.server, v.state, refused)
 		receipt, err := f.carry(ctx, v, passage{rec, from, base}, tell)
 		var known *host.Error
-		if !errors.As(err, &known) || try == tries {
+		if !errors.As(err, &known) {
 			return receipt, err
 		}
 		switch {
-		case known.Kind == host.KindStore:
+		case known.Kind == host.KindStore && again < tries:
+			again++
 			v.say(tell, "%s; sending it directly", known.Message)
-		case known.Kind == host.KindLacking:
+		case known.Kind == host.KindLacking && again < tries:
+			again++
 			v.say(tell, "%s", known.Message)
 		case from.ID != "" && (known.Kind == host.KindBase || known.Kind == host.KindMissing || known.Kind == host.KindDigest):
 			v.say(tell, "%s", known.Message)
