@@ -26,13 +26,10 @@ import (
 // TestProcessesThatMeet is delivery's TestInterleavings with real processes
 // and real sshd's: deliver is killed with SIGKILL, stopped with SIGSTOP for longer than its
 // lease and continued, or loses the connections to a server, at moments drawn by chance.
-// SCHEDULES sets how many such schedules there are (8).
+// SCHEDULES sets how many such schedules there are (8), or which: 250-1000.
 func TestProcessesThatMeet(t *testing.T) {
 	t.Parallel()
-	schedules := 8
-	if n, err := strconv.Atoi(os.Getenv("SCHEDULES")); err == nil {
-		schedules = n
-	}
+	from, schedules := schedulesAsked(t)
 	bin := filepath.Join(sshdtest.Program(t), "deliver")
 	var all errgroup.Group
 	tally := &counter{seen: map[string]int{}}
@@ -41,7 +38,7 @@ func TestProcessesThatMeet(t *testing.T) {
 		fleet := sshdtest.Start(t, "h1", "h2", "h3")
 		all.Go(func() error {
 			before := 0 // builds of earlier schedules on this fleet
-			for seed := first; seed < schedules; seed += fleets {
+			for seed := from + first; seed < schedules; seed += fleets {
 				m := &meeting{bin: bin, fleet: fleet, before: before, chance: rand.New(rand.NewPCG(uint64(seed), 2)), tally: tally}
 				t.Run(strconv.Itoa(seed), m.run)
 				before += m.builds
@@ -50,7 +47,24 @@ func TestProcessesThatMeet(t *testing.T) {
 		})
 	}
 	require.NoError(t, all.Wait())
-	t.Logf("%d schedules: %v", schedules, tally.seen)
+	t.Logf("%d schedules: %v", schedules-from, tally.seen)
+}
+
+func schedulesAsked(t *testing.T) (from, to int) {
+	t.Helper()
+	asked := os.Getenv("SCHEDULES")
+	if asked == "" {
+		return 0, 8
+	}
+	first, last, isRange := strings.Cut(asked, "-")
+	from, err := strconv.Atoi(first)
+	require.NoError(t, err, "SCHEDULES")
+	if !isRange {
+		return 0, from
+	}
+	to, err = strconv.Atoi(last)
+	require.NoError(t, err, "SCHEDULES")
+	return from, to
 }
 
 // counter counts how deliveries fared in all schedules.
