@@ -34,6 +34,7 @@ type standing struct {
 	Strip   []build.Build // its last builds, oldest first
 	Open    []build.Build // those that are not over, oldest first
 	Holds   []build.Hold
+	Lock    *build.Lock // what keeps its builds waiting
 }
 
 // Broken is the last build, if it did not end well and nothing is under way.
@@ -78,9 +79,13 @@ func (s *server) standings(ctx context.Context) ([]standing, error) {
 	if err != nil {
 		return nil, err
 	}
+	locks, err := s.Ledger.Locks(ctx)
+	if err != nil {
+		return nil, err
+	}
 	var rows []standing
 	for _, p := range s.Projects() {
-		row := standing{Project: p}
+		row := standing{Project: p, Lock: lockOf(locks, p.Name)}
 		if row.Strip, err = s.Ledger.Builds(ctx, p.Name, strip); err != nil {
 			return nil, err
 		}
@@ -111,12 +116,23 @@ func liveOf(all []build.Live, project string) []build.Live {
 	return own
 }
 
+func lockOf(all []build.Lock, project string) *build.Lock {
+	i := slices.IndexFunc(all, func(l build.Lock) bool { return l.Project == project })
+	if i < 0 {
+		return nil
+	}
+	return &all[i]
+}
+
 // summary is what somebody hears who does not see the board.
 func summary(rows []standing) string {
 	var said []string
 	for _, row := range rows {
 		for _, b := range row.Open {
 			said = append(said, fmt.Sprintf("%s %s is %s", b.Project, versionOf(b), b.State))
+		}
+		if row.Lock != nil {
+			said = append(said, row.Project.Name+" is "+row.Lock.Words())
 		}
 		for _, h := range row.Holds {
 			said = append(said, fmt.Sprintf("%s %s waits for people", h.Project, h.Tag))

@@ -23,6 +23,7 @@ type timeline struct {
 	Site    site
 	Live    []build.Live
 	Holds   []build.Hold
+	Lock    *build.Lock
 	Entries []entry
 	Plot    *plot
 	Older   string // ID of the last, if there are more
@@ -55,7 +56,7 @@ func (s *server) project(w http.ResponseWriter, r *http.Request) {
 	for _, e := range t.Entries {
 		builds = append(builds, e.Build)
 	}
-	row := standing{Project: project, Holds: t.Holds}
+	row := standing{Project: project, Holds: t.Holds, Lock: t.Lock}
 	for _, b := range builds {
 		if !b.State.Final() && b.State != build.Held {
 			row.Open = append(row.Open, b)
@@ -80,6 +81,11 @@ func (s *server) timeline(ctx context.Context, p build.Project, before string) (
 	if err != nil {
 		return t, err
 	}
+	locks, err := s.Ledger.Locks(ctx)
+	if err != nil {
+		return t, err
+	}
+	t.Lock = lockOf(locks, p.Name)
 	t.Live = liveOf(live, p.Name)
 	for _, h := range holds {
 		if h.Project == p.Name {

@@ -39,6 +39,8 @@ type Ledger interface {
 	Search(ctx context.Context, word string, limit int) ([]build.Fate, error)
 	// RolloutsOf gives the runs of deliver that a build made, oldest first.
 	RolloutsOf(ctx context.Context, id string) ([]build.Rollout, error)
+	// Locks are those of all projects.
+	Locks(ctx context.Context) ([]build.Lock, error)
 	// Undecided counts the deliveries that are pending.
 	Undecided(ctx context.Context) (int, error)
 	// Version changes with everything that is written.

@@ -28,6 +28,7 @@ type shelf struct {
 	mu      sync.Mutex
 	builds  []build.Build // newest first
 	fates   []build.Fate
+	locks   []build.Lock
 	err     error
 	version int64
 }
@@ -76,6 +77,8 @@ func (s *shelf) Search(_ context.Context, word string, _ int) ([]build.Fate, err
 }
 
 func (s *shelf) RolloutsOf(context.Context, string) ([]build.Rollout, error) { return nil, s.err }
+
+func (s *shelf) Locks(context.Context) ([]build.Lock, error) { return s.locks, s.err }
 
 func (s *shelf) Undecided(context.Context) (int, error) { return 3, s.err }
 
@@ -231,6 +234,17 @@ func TestPages(t *testing.T) {
 			}
 			assert.Contains(t, answer.Header.Get("Content-Security-Policy"), "default-src 'none'")
 		})
+	}
+}
+
+func TestALockIsSeen(t *testing.T) {
+	ledger := stock()
+	ledger.locks = []build.Lock{{Project: "shop", By: "octocat", Reason: "the <db> moves", Since: pushed, Until: pushed.Add(time.Hour)}}
+	server := open(t, ledger, (&tape{}).read)
+	for _, path := range []string{"/", "/projects/shop"} {
+		_, page := get(t, server.URL+path)
+		assert.Contains(t, page, "the &lt;db&gt; moves", path)
+		assert.Contains(t, page, "shop is locked by octocat", path)
 	}
 }
 

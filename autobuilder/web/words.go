@@ -144,7 +144,7 @@ func toneOf(state any) string {
 		return "run"
 	case "queued", "todo", "pending":
 		return "wait"
-	case "held", "waiting", "approved":
+	case "held", "waiting", "approved", "locked":
 		return "hold"
 	}
 	return "off"
