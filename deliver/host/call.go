@@ -231,9 +231,15 @@ func (c *call) pump(body io.Reader) error {
 	}
 }
 
-// allowance waits until some of the body may be sent.
+// allowance waits until some of the body may be sent. Of a conversation that is
+// lost none may: its last part may still be on its way to the writer.
 func (c *call) allowance() (int, error) {
 	for {
+		select {
+		case <-c.lost:
+			return 0, errOver
+		default:
+		}
 		c.mu.Lock()
 		room := c.window
 		c.mu.Unlock()
@@ -245,7 +251,6 @@ func (c *call) allowance() (int, error) {
 		case <-c.over:
 			return 0, errOver
 		case <-c.lost:
-			return 0, errOver
 		}
 	}
 }

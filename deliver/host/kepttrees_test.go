@@ -190,9 +190,9 @@ func TestAKeptTreeFromATarAndOverTheWire(t *testing.T) {
 	require.NoError(t, err)
 	_, err = nodeServer(t, root).Receive(t.Context(), second.Record, second.Reader(), nil)
 	require.NoError(t, err)
-	far := &farSide{}
-	t.Cleanup(far.wait)
+	far := newFarSide(t)
 	client := host.NewClient(host.Place{App: "shop", Root: root, SharedTrees: []string{"node_modules/"}}, far.open)
+	t.Cleanup(func() { _ = client.Close() })
 	update(t, client, &second, third)
 	require.Len(t, keptTrees(t, root), 1)
 	for _, tree := range []hosttest.Tree{first, second, third} {

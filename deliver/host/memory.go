@@ -9,6 +9,8 @@ import (
 // next of the same delivery, which may run in other processes: what the
 // service did in between.
 type memory struct {
+	Token    int64  `json:"token"` // of the delivery's lease
+	Release  string `json:"release"`
 	Manager  string `json:"manager"`
 	Name     string `json:"name"`
 	PID      int    `json:"pid"`
@@ -33,14 +35,17 @@ func (l *Local) remember(name string, before, after sighting, kills int, failed 
 }
 
 func (l *Local) leave(m memory) {
+	m.Token = l.token.Load()
+	m.Release, _ = l.currentID() // without one there is nothing to check
 	line, err := json.Marshal(m)
 	if err == nil {
 		_ = l.save(restarted, line)
 	}
 }
 
-// recall takes what the last Restart left, when it was of the same service. It
-// is good for one Check: later, a service may have been restarted by anybody.
+// recall takes what the last Restart left, when it was of the same service and
+// release in the same delivery: on a disk that has become read-only, what an earlier one
+// left stays. It is good for one Check: later, a service may have been restarted by anybody.
 func (l *Local) recall(manager, name string) (memory, bool) {
 	var m memory
 	line, err := os.ReadFile(l.state(restarted))
@@ -48,7 +53,8 @@ func (l *Local) recall(manager, name string) (memory, bool) {
 	if err != nil || json.Unmarshal(line, &m) != nil || m.Manager != manager || m.Name != name {
 		return memory{}, false
 	}
-	return m, true
+	current, err := l.currentID()
+	return m, err == nil && m.Release == current && m.Token == l.token.Load()
 }
 
 func (l *Local) forget() { _ = os.Remove(l.state(restarted)) }

@@ -82,9 +82,8 @@ type delivered struct {
 func newDelivered(t *testing.T) *delivered {
 	t.Helper()
 	d := &delivered{dir: t.TempDir()}
-	far := &farSide{}
-	t.Cleanup(far.wait)
-	d.client = host.NewClient(host.Place{App: "app", Root: d.dir}, func(ctx context.Context) (host.Session, error) {
+	far := newFarSide(t)
+	d.client = clientAt(t, d.dir, func(ctx context.Context) (host.Session, error) {
 		session, err := far.open(ctx)
 		return &countedSession{session, &d.bytes}, err
 	})
