@@ -60,7 +60,8 @@ func poweredOff() []row {
 }
 
 func rebooted() []row {
-	return fault{strike: func(t *testing.T, _ *site, m *machinetest.Machine) {
+	// A machine may take longer to boot than the others' deadline is.
+	return fault{args: []string{"--ssh-timeout", "30s", "--step-timeout", "40s"}, strike: func(t *testing.T, _ *site, m *machinetest.Machine) {
 		m.Off()
 		m.Boot(t)
 	}}.at(
