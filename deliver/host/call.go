@@ -91,16 +91,8 @@ func (c *call) answer(ctx context.Context) (json.RawMessage, error) {
 	doubting := time.NewTimer(silence)
 	defer doubting.Stop()
 	for {
-		for _, reply := range c.heard() {
-			if reply.Progress != nil {
-				c.took(*reply.Progress, reply.Lacks)
-			}
-			switch {
-			case reply.Error != nil:
-				return nil, reply.Error
-			case reply.OK != nil || reply.Progress == nil:
-				return reply.OK, nil
-			}
+		if last := c.last(); last != nil {
+			return last.result()
 		}
 		select {
 		case <-c.bell:
@@ -119,6 +111,28 @@ func (c *call) answer(ctx context.Context) (json.RawMessage, error) {
 			return nil, context.Cause(ctx)
 		}
 	}
+}
+
+// last takes the replies that have come up to the last one of the call; nil
+// while that is not among them.
+func (c *call) last() *Reply {
+	for _, reply := range c.heard() {
+		if reply.Progress != nil {
+			c.took(*reply.Progress, reply.Lacks)
+		}
+		if reply.Error != nil || reply.OK != nil || reply.Progress == nil {
+			return &reply
+		}
+	}
+	return nil
+}
+
+// result is what the last reply of a call says.
+func (r *Reply) result() (json.RawMessage, error) {
+	if r.Error != nil {
+		return nil, r.Error
+	}
+	return r.OK, nil
 }
 
 // heard takes the replies that have come.

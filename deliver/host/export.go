@@ -234,7 +234,7 @@ func (l *Local) retire(ctx context.Context, x exporter, next exported) error {
 	}
 	text, err := json.Marshal(next)
 	if err == nil {
-		err = l.save("exported.json", text)
+		err = l.save(l.state("exported.json"), text)
 	}
 	return l.wrap("export the processes", err)
 }

@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"slices"
 
-	"github.com/google/renameio/v2"
 	"golang.org/x/sys/unix"
 
 	"deliver/manifest"
@@ -190,7 +189,7 @@ func (l *Local) keep(id string, k *keeping) error {
 			return l.wrap("remember "+id, err)
 		}
 	}
-	return l.wrap("remember "+id, renameio.WriteFile(l.keepingFile(id), k.encode(), 0o644, renameio.WithTempDir(l.incoming())))
+	return l.wrap("remember "+id, l.save(l.keepingFile(id), k.encode()))
 }
 
 // known is what all releases remember of files, whichever of them it was that

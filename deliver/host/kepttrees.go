@@ -13,7 +13,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/google/renameio/v2"
 	"golang.org/x/sys/unix"
 
 	"deliver/manifest"
@@ -310,7 +309,7 @@ func (l *Local) keepTree(k *keeping, t keptTree) error {
 }
 
 func (l *Local) writeInodes(name string, inodes []inode) error {
-	return renameio.WriteFile(l.treeInodes(name), sealed(encodeInodes(inodes)), 0o644, renameio.WithTempDir(l.incoming()))
+	return l.save(l.treeInodes(name), sealed(encodeInodes(inodes)))
 }
 
 // sealed is content behind its SHA-256.

@@ -70,8 +70,8 @@ func (l *Local) prepare() error {
 
 // save writes a file of state, whole or not at all. What is left of one whose
 // writer was killed lies where the next Receive clears.
-func (l *Local) save(name string, data []byte) error {
-	return renameio.WriteFile(l.state(name), data, 0o644, renameio.WithTempDir(l.incoming()))
+func (l *Local) save(path string, data []byte) error {
+	return renameio.WriteFile(path, data, 0o644, renameio.WithTempDir(l.incoming()))
 }
 
 // currentID is the release that `current` points to, empty without one.

@@ -305,7 +305,7 @@ func (l *Local) writeLease(file leaseFile) error {
 	if err != nil {
 		return fmt.Errorf("encode the lease: %w", err)
 	}
-	return l.wrap("write the lease", l.save("lease.json", append(text, '\n')))
+	return l.wrap("write the lease", l.save(l.state("lease.json"), append(text, '\n')))
 }
 
 // sinceBoot is the clock that counts also while the machine sleeps, and that

@@ -39,7 +39,7 @@ func (l *Local) leave(m memory) {
 	m.Release, _ = l.currentID() // without one there is nothing to check
 	line, err := json.Marshal(m)
 	if err == nil {
-		_ = l.save(restarted, line)
+		_ = l.save(l.state(restarted), line)
 	}
 }
 

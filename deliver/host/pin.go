@@ -41,7 +41,7 @@ func (l *Local) Pin(ctx context.Context, pin *Pin) error {
 	if err != nil {
 		return fmt.Errorf("encode the pin: %w", err)
 	}
-	return l.wrap("pin", l.save("pin.json", append(text, '\n')))
+	return l.wrap("pin", l.save(l.state("pin.json"), append(text, '\n')))
 }
 
 // pin is what the server is pinned to, nil without a pin.
