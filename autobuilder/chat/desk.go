@@ -53,7 +53,8 @@ type Work interface {
 	Open(ctx context.Context, project string) ([]build.Build, error)
 	// Builds are the newest of a project, newest first.
 	Builds(ctx context.Context, project string, limit int) ([]build.Build, error)
-	Locks(ctx context.Context) ([]build.Lock, error)
+	// LockOf is the lock of a project, or nil.
+	LockOf(ctx context.Context, project string) (*build.Lock, error)
 	Lock(ctx context.Context, l build.Lock) error
 	Unlock(ctx context.Context, project, by, note string) error
 }

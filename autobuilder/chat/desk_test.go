@@ -70,7 +70,16 @@ func (w *work) Open(_ context.Context, project string) ([]build.Build, error) {
 }
 
 func (w *work) Builds(context.Context, string, int) ([]build.Build, error) { return w.builds, w.err }
-func (w *work) Locks(context.Context) ([]build.Lock, error)                { return w.locks, w.err }
+
+func (w *work) LockOf(_ context.Context, project string) (*build.Lock, error) {
+	for _, l := range w.locks {
+		if l.Project == project {
+			return &l, w.err
+		}
+	}
+	return nil, w.err
+}
+
 func (w *work) Lock(_ context.Context, l build.Lock) error {
 	w.locks = append(w.locks, l)
 	return w.err

@@ -20,16 +20,6 @@ func (t talk) live(ctx context.Context, p build.Project) (build.Live, error) {
 	return build.Live{Project: p.Name}, err
 }
 
-func (t talk) lockOf(ctx context.Context, p build.Project) (*build.Lock, error) {
-	locks, err := t.Work.Locks(ctx)
-	for _, l := range locks {
-		if l.Project == p.Name {
-			return &l, err
-		}
-	}
-	return nil, err
-}
-
 // status is a paragraph for each project, or for one.
 func (t talk) status(ctx context.Context) (string, error) {
 	projects := t.Projects()
@@ -68,7 +58,7 @@ func (t talk) statusOf(ctx context.Context, p build.Project) ([]string, error) {
 	for _, b := range open {
 		lines = append(lines, "  "+progress(b))
 	}
-	lock, err := t.lockOf(ctx, p)
+	lock, err := t.Work.LockOf(ctx, p.Name)
 	if lock != nil {
 		lines = append(lines, "  "+lock.Words())
 	}

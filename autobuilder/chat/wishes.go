@@ -71,7 +71,7 @@ func (t talk) ask(ctx context.Context, p build.Project, push build.Push) (string
 	if fate.Build == "" {
 		return "", errSay(text)
 	}
-	if lock, err := t.lockOf(ctx, p); err == nil && lock != nil && !strings.EqualFold(lock.By, t.by) {
+	if lock, err := t.Work.LockOf(ctx, p.Name); err == nil && lock != nil && !strings.EqualFold(lock.By, t.by) {
 		text += "\nit waits: " + lock.Words()
 	}
 	return text + "\n" + t.page(fate.Build), nil

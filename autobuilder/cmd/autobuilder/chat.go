@@ -78,9 +78,9 @@ func (c *conductor) Builds(ctx context.Context, project string, limit int) ([]bu
 	return c.ledger.Builds(ctx, project, limit)
 }
 
-// Locks are those of all projects.
-func (c *conductor) Locks(ctx context.Context) ([]build.Lock, error) {
-	return c.ledger.Locks(ctx)
+// LockOf is the lock of a project, or nil.
+func (c *conductor) LockOf(ctx context.Context, project string) (*build.Lock, error) {
+	return c.ledger.LockOf(ctx, project)
 }
 
 // Lock keeps a project's builds waiting.
