@@ -31,6 +31,7 @@ type stage struct {
 	book    *ledger.Ledger
 	options watch.Options
 	answer  atomic.Pointer[string] // what the monitor says; nil: it is down
+	badly   atomic.Int64           // so many answers are bad before those
 	woken   atomic.Int64
 }
 
@@ -42,6 +43,10 @@ func newStage(t *testing.T, change func(*build.Watch)) *stage {
 	s := &stage{t: t, book: book}
 	monitor := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		text := s.answer.Load()
+		if s.badly.Add(-1) >= 0 {
+			fmt.Fprint(w, bad)
+			return
+		}
 		if text == nil {
 			http.Error(w, "out of memory", http.StatusServiceUnavailable)
 			return
@@ -156,9 +161,11 @@ func TestABadReleaseIsTakenBack(t *testing.T) {
 
 func TestOneBadAnswerIsNone(t *testing.T) {
 	t.Parallel()
-	s := newStage(t, func(w *build.Watch) { w.For, w.Failures = 2*time.Second, 100 })
-	s.says(bad)
-	s.out("b1", "c1")
+	s := newStage(t, func(w *build.Watch) { w.For = 2 * time.Second })
+	s.badly.Store(1)
+	s.says(good)
+	s.out("b1", "c1", func(b *build.Build) { b.By = build.Itself })
+	s.out("b2", "c2")
 	s.run()
 	assert.Contains(t, s.hears(build.EventStays), "nothing bad in 2s, asked ")
 }
