@@ -67,9 +67,15 @@ func (l *Ledger) Outwatch(ctx context.Context, id string) error {
 	return l.endWatch(ctx, id, watchOver, "", nil)
 }
 
+// endWatch writes beside the build what became of it: the history has it when the
+// event is long forgotten.
 func (l *Ledger) endWatch(ctx context.Context, id, state, why string, back *build.Delivery) error {
+	said := map[string]string{string(build.EventWithdrawn): "taken back: ", string(build.EventBad): "bad: "}
 	err := l.inTx(ctx, func(ctx context.Context, tx *sql.Tx) error {
 		err := oneRow(tx.ExecContext(ctx, `UPDATE watches SET state = ?, why = ? WHERE build = ? AND state = 'open'`, state, why, id))
+		if err == nil && said[state] != "" {
+			_, err = tx.ExecContext(ctx, `UPDATE builds SET why = ? WHERE id = ?`, said[state]+why, id)
+		}
 		if err != nil || back == nil {
 			return err
 		}

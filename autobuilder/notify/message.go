@@ -35,8 +35,8 @@ type Facts interface {
 	Build(ctx context.Context, id string) (build.Build, error)
 	Hold(ctx context.Context, id string) (build.Hold, error)
 	RolloutOf(ctx context.Context, run string) (build.Rollout, error)
-	// Before is what ran before the time, other than the commit.
-	Before(ctx context.Context, project, environment, commit string, at time.Time) (build.Live, error)
+	// Replaced is what ran before the time, other than the commit.
+	Replaced(ctx context.Context, project, environment, commit string, at time.Time) (build.Live, error)
 }
 
 // Writer makes messages. What only makes them better (the list of changes, the
@@ -136,7 +136,7 @@ func (w Writer) adorn(ctx context.Context, m *Message, hide Redactor) {
 		at = m.About.Started
 	}
 	var err error
-	m.Live, err = w.Facts.Before(ctx, m.Project.Name, m.Project.Environment(), m.About.Commit, at)
+	m.Live, err = w.Facts.Replaced(ctx, m.Project.Name, m.Project.Environment(), m.About.Commit, at)
 	if err == nil && m.Live.Commit != "" && m.tellsChanges() {
 		var all int
 		m.Changes, all, err = w.Changes(ctx, m.Project, m.Live.Commit, m.About.Commit, mostChanges)

@@ -112,6 +112,14 @@ func (s *stage) out(id, commit string, change ...func(*build.Build)) {
 	require.NoError(s.t, err)
 }
 
+// why is the word that the history has of a build.
+func (s *stage) why(id string) string {
+	s.t.Helper()
+	b, err := s.book.Build(s.t.Context(), id)
+	require.NoError(s.t, err)
+	return b.Why
+}
+
 // hears waits for an event of the kind, and gives its words.
 func (s *stage) hears(kind build.EventKind) string {
 	s.t.Helper()
@@ -157,6 +165,10 @@ func TestABadReleaseIsTakenBack(t *testing.T) {
 	before, err := s.book.Before(t.Context(), "shop", "", "c1", time.Now())
 	require.NoError(t, err)
 	assert.Empty(t, before.Commit, "what was taken back is nothing to go back to")
+	ran, err := s.book.Replaced(t.Context(), "shop", "", "c1", time.Now())
+	require.NoError(t, err)
+	assert.Equal(t, "c2", ran.Commit, "but it is what ran")
+	assert.Equal(t, "taken back: errors > 1 is 7; back to v1.0.1", s.why("b2"))
 }
 
 func TestOneBadAnswerIsNone(t *testing.T) {
@@ -185,6 +197,7 @@ func TestTheFirstReleaseStaysHoweverBad(t *testing.T) {
 	s.out("b1", "c1")
 	s.run()
 	assert.Equal(t, "errors > 1 is 7; it stays, as nothing ran before it", s.hears(build.EventBad))
+	assert.Equal(t, "bad: errors > 1 is 7; it stays, as nothing ran before it", s.why("b1"))
 }
 
 func TestANewerReleaseEndsTheWatch(t *testing.T) {
