@@ -141,12 +141,16 @@ func (l *lab) buildTag(number int64) string {
 // past is what autobuilder's ledger says.
 type past struct {
 	Builds     []built
-	Deliveries []struct{ Ref, Verdict, Build, Commit string }
+	Deliveries []struct {
+		Ref, Verdict, Build, Commit, By string
+		Received                        time.Time
+	}
 }
 
 type built struct {
-	ID, Project, Commit, Tag, Branch, State string
-	Number                                  int64
+	ID, Project, Commit, Tag, Branch, State, By, Why string
+	Number                                           int64
+	Created, Started, Ended                          time.Time
 }
 
 func (l *lab) history() past {

@@ -79,14 +79,7 @@ func (l *lab) major() {
 	require.NoError(l.t, os.WriteFile(filepath.Join(sample, ".deliver", "release.md"), []byte(twoServices), 0o600))
 	for dir, tag := range map[string]string{pages: "v3.0.0", sample: "v2.0.0"} {
 		remote := map[string]string{pages: filepath.Join(l.dir, "pages.git"), sample: filepath.Join(l.dir, "sample.git")}[dir]
-		for _, args := range [][]string{
-			{"add", "-A"},
-			{"-c", "user.name=engineer", "-c", "user.email=engineer@localhost", "commit", "-q", "--allow-empty", "-m", tag},
-			{"tag", tag},
-			{"push", "-q", remote, "master", tag},
-		} {
-			l.run("git", append([]string{"-C", dir}, args...)...)
-		}
+		l.release(dir, remote, tag)
 	}
 	require.Eventually(l.t, func() bool {
 		held := 0
@@ -99,6 +92,19 @@ func (l *lab) major() {
 	}, time.Minute, 100*time.Millisecond, "both majors wait")
 }
 
+// release commits what was changed in a clone, tags it and pushes both.
+func (l *lab) release(clone, remote, tag string) {
+	l.t.Helper()
+	for _, args := range [][]string{
+		{"add", "-A"},
+		{"-c", "user.name=engineer", "-c", "user.email=engineer@localhost", "commit", "-q", "--allow-empty", "-m", tag},
+		{"tag", tag},
+		{"push", "-q", remote, "master", tag},
+	} {
+		l.run("git", append([]string{"-C", clone}, args...)...)
+	}
+}
+
 // book is autobuilder's command line.
 func (l *lab) book(args ...string) string {
 	l.t.Helper()
@@ -106,8 +112,13 @@ func (l *lab) book(args ...string) string {
 }
 
 type waits struct {
-	Project, State string
-	Steps          []struct{ State string }
+	Build, Project, State string
+	Steps                 []struct{ State string }
+	Acts                  []struct {
+		Kind, By, Note string
+		Step           int
+		At             time.Time
+	}
 }
 
 func (l *lab) holdOfSample() waits {
@@ -134,11 +145,18 @@ func (l *lab) reachesStep(n int) {
 // killAutobuilder ends it as a crash does, and starts it again.
 func (l *lab) killAutobuilder() {
 	l.t.Helper()
+	pid := l.autobuilder()
+	require.NoError(l.t, syscall.Kill(pid, syscall.SIGKILL))
+	require.Eventually(l.t, func() bool { return syscall.Kill(pid, 0) != nil }, 30*time.Second, 20*time.Millisecond)
+	l.demo("services")
+}
+
+// autobuilder is the pid of the one that runs.
+func (l *lab) autobuilder() int {
+	l.t.Helper()
 	text, err := os.ReadFile(filepath.Join(l.dir, "autobuilder.pid"))
 	require.NoError(l.t, err)
 	pid, err := strconv.Atoi(strings.TrimSpace(string(text)))
 	require.NoError(l.t, err)
-	require.NoError(l.t, syscall.Kill(pid, syscall.SIGKILL))
-	require.Eventually(l.t, func() bool { return syscall.Kill(pid, 0) != nil }, 30*time.Second, 20*time.Millisecond)
-	l.demo("services")
+	return pid
 }

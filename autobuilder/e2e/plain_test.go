@@ -34,15 +34,8 @@ func (l *lab) push(name, sample, tag string) {
 	remote, clone := filepath.Join(l.dir, name+".git"), filepath.Join(l.dir, name)
 	l.script("github", "create", remote, "acme/"+name, l.page+"/webhooks/github", filepath.Join(l.dir, "autobuilder", "secret"))
 	require.NoError(l.t, os.CopyFS(clone, os.DirFS(filepath.Join(l.home, "..", "jenkins-jobs", sample))))
-	for _, args := range [][]string{
-		{"init", "-q", "-b", "master"},
-		{"add", "-A"},
-		{"-c", "user.name=engineer", "-c", "user.email=engineer@localhost", "commit", "-q", "-m", "first"},
-		{"tag", tag},
-		{"push", "-q", remote, "master", tag},
-	} {
-		l.run("git", append([]string{"-C", clone}, args...)...)
-	}
+	l.run("git", "-C", clone, "init", "-q", "-b", "master")
+	l.release(clone, remote, tag)
 }
 
 // ends waits for the newest build to come to its end, and shows its console.

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"autobuilder/build"
+	"autobuilder/labtest"
 	"autobuilder/ledger"
 )
 
@@ -21,7 +22,7 @@ func TestALedgerOfTheFirstSchemaIsTakenOver(t *testing.T) {
 	t.Parallel()
 	sqlite, err := exec.LookPath("sqlite3")
 	if err != nil {
-		lack(t, "the program sqlite3")
+		labtest.Lacks(t, "the program sqlite3")
 	}
 	path := filepath.Join(t.TempDir(), "ledger.db")
 	old := exec.CommandContext(t.Context(), sqlite, path)

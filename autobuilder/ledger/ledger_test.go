@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"autobuilder/build"
+	"autobuilder/labtest"
 	"autobuilder/ledger"
 )
 
@@ -326,7 +327,7 @@ func TestALedgerOfANewerProgramIsRefused(t *testing.T) {
 	t.Parallel()
 	sqlite, err := exec.LookPath("sqlite3")
 	if err != nil {
-		lack(t, "the program sqlite3")
+		labtest.Lacks(t, "the program sqlite3")
 	}
 	path := filepath.Join(t.TempDir(), "ledger.db")
 	out, err := exec.CommandContext(t.Context(), sqlite, path, "PRAGMA user_version = 999").CombinedOutput()
@@ -341,13 +342,4 @@ func TestAPathWithOddCharactersIsOpened(t *testing.T) {
 	require.NoError(t, open(t, path).Store(t.Context(), delivery("d1")))
 	_, err := os.Stat(path)
 	require.NoError(t, err)
-}
-
-// lack skips a test for want of something, except where nothing may be skipped.
-func lack(t *testing.T, what string) {
-	t.Helper()
-	if os.Getenv("CI") == "true" || os.Getenv("DELIVER_TEST_NO_SKIP") == "1" {
-		t.Fatalf("this machine lacks %s", what)
-	}
-	t.Skipf("this machine lacks %s", what)
 }

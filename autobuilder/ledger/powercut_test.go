@@ -9,6 +9,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"autobuilder/labtest"
 )
 
 // disk is a file system of its own. What the kernel was only asked to write is
@@ -55,7 +57,7 @@ func (d *disk) cut() disk {
 func TestWhatIsAcknowledgedSurvivesAPowerCut(t *testing.T) {
 	t.Parallel()
 	if os.Geteuid() != 0 {
-		lack(t, "root, who may mount a disk")
+		labtest.Lacks(t, "root, who may mount a disk")
 	}
 	d := newDisk(t)
 	l := open(t, filepath.Join(d.dir, "ledger.db"))

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"autobuilder/build"
+	"autobuilder/labtest"
 	"autobuilder/notify"
 )
 
@@ -126,7 +127,7 @@ func TestWhatIsRefusedForADayIsGivenUp(t *testing.T) {
 		}
 		return nil
 	}
-	log := &syncBuffer{}
+	log := &labtest.Log{}
 	s := newStage(t, map[string]notify.Sink{"room": room})
 	s.options.Log = textLog(log)
 	s.add("b1", newCommit)

@@ -19,6 +19,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"autobuilder/build"
+	"autobuilder/labtest"
 	"autobuilder/notify"
 )
 
@@ -92,14 +93,16 @@ func TestARedirectIsNotFollowed(t *testing.T) {
 
 func TestPagerDutyHasOneIncidentOfAProject(t *testing.T) {
 	t.Parallel()
-	place := newEndpoint(t)
-	place.answer = func(n int) (int, http.Header) {
-		if n == 1 {
-			return http.StatusTooManyRequests, http.Header{"Retry-After": {"1"}}
+	tries := 0
+	place := labtest.StartPagerDuty(t, func(before int, w http.ResponseWriter) bool {
+		if tries = before + 1; tries > 1 {
+			return false
 		}
-		return http.StatusAccepted, nil
-	}
-	s := newStage(t, map[string]notify.Sink{"pagerduty": notify.PagerDuty{URL: place.URL, Key: "the routing key"}})
+		w.Header().Set("Retry-After", "1")
+		w.WriteHeader(http.StatusTooManyRequests)
+		return true
+	})
+	s := newStage(t, map[string]notify.Sink{"pagerduty": notify.PagerDuty{URL: place.URL, Key: routingKey}})
 	s.live()
 	s.run()
 	s.add("b1", newCommit)
@@ -109,28 +112,22 @@ func TestPagerDutyHasOneIncidentOfAProject(t *testing.T) {
 	s.move("b2", build.Running, "")
 	s.move("b2", build.Succeeded, "")
 	s.told()
-	got := place.requests()
-	require.Len(t, got, 3, "a page for what failed (twice, as it was too busy at first) and for what mended it")
-	trigger, resolve := page(t, got[1]), page(t, got[2])
-	assert.Equal(t, "/v2/enqueue", got[1].path)
-	assert.Equal(t, "trigger", trigger["event_action"])
-	assert.Equal(t, "the routing key", trigger["routing_key"])
-	assert.Equal(t, "autobuilder/shop/production", trigger["dedup_key"])
-	assert.Equal(t, "https://ci.test/builds/b1", trigger["client_url"])
-	payload := trigger["payload"].(map[string]any)
-	assert.Equal(t, "shop v1.2.0 failed in 1 setup after 2m0s, pushed by ada", payload["summary"])
-	assert.Equal(t, "error", payload["severity"])
-	assert.Contains(t, payload["custom_details"].(map[string]any)["details"], "npm: not found")
-	assert.Equal(t, "resolve", resolve["event_action"])
-	assert.Equal(t, trigger["dedup_key"], resolve["dedup_key"])
+	got := place.Events()
+	require.Len(t, got, 2, "a page for what failed, and for what mended it")
+	assert.Equal(t, 3, tries, "it was too busy at first")
+	trigger, resolve := got[0], got[1]
+	assert.Equal(t, "trigger", trigger.Action)
+	assert.Equal(t, routingKey, trigger.RoutingKey)
+	assert.Equal(t, "autobuilder/shop/production", trigger.DedupKey)
+	assert.Equal(t, "https://ci.test/builds/b1", trigger.ClientURL)
+	assert.Equal(t, "shop v1.2.0 failed in 1 setup after 2m0s, pushed by ada", trigger.Payload.Summary)
+	assert.Equal(t, "error", trigger.Payload.Severity)
+	assert.Contains(t, trigger.Payload.Details["details"], "npm: not found")
+	assert.Equal(t, "resolve", resolve.Action)
+	assert.Equal(t, trigger.DedupKey, resolve.DedupKey)
 }
 
-func page(t *testing.T, r request) map[string]any {
-	t.Helper()
-	var body map[string]any
-	require.NoError(t, json.Unmarshal(r.body, &body))
-	return body
-}
+const routingKey = "0123456789abcdef0123456789abcdef"
 
 func TestStatsDCountsAndTimes(t *testing.T) {
 	t.Parallel()
@@ -162,7 +159,7 @@ func TestNoSinkTellsASecret(t *testing.T) {
 	leaks := []string{"hunter2", "MIIsentinel", "p@ss/w rd", "sentinel"}
 	web := newEndpoint(t)
 	hub := newHub(t)
-	wires := &syncBuffer{}
+	wires := &labtest.Log{}
 	tcp, udp := lines(t, wires), packets(t, wires)
 	s := newStage(t, map[string]notify.Sink{
 		"webhook": notify.Webhook{URL: web.URL, Secret: []byte("k")}, "pagerduty": notify.PagerDuty{URL: web.URL, Key: "r"},
@@ -170,7 +167,7 @@ func TestNoSinkTellsASecret(t *testing.T) {
 	})
 	s.live()
 	all := strings.Join(append(secrets, "https://x.test/?t=p%40ss%2Fw+rd%2Bsentinel"), " ")
-	log := &syncBuffer{}
+	log := &labtest.Log{}
 	s.options.Log = textLog(log)
 	s.options.Write.Secrets = secrets
 	s.options.Write.Console = consoleOf("===== 12:00:01.000 1 setup " + secrets[0] + "\n" + strings.Repeat("x", 295) + secrets[1] + "\n" + all)

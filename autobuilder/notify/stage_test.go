@@ -1,7 +1,6 @@
 package notify_test
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -239,24 +238,6 @@ func (l *list) said() []string {
 		all = append(all, m.Headline())
 	}
 	return all
-}
-
-// syncBuffer is written by one and read by another.
-type syncBuffer struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (b *syncBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.Write(p)
-}
-
-func (b *syncBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.String()
 }
 
 func consoleOf(text string) func(context.Context, build.Build) (string, error) {

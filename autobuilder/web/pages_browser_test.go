@@ -20,6 +20,8 @@ import (
 	"github.com/chromedp/chromedp"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"autobuilder/labtest"
 )
 
 // look is a width and a scheme that pages are looked at with.
@@ -69,7 +71,7 @@ func TestPagesInABrowser(t *testing.T) {
 		"board": "/", "project": "/projects/dashboard", "build-running": "/builds/" + running, "build-rolled-back": "/builds/" + failed,
 		"holds": "/holds", "hold": "/holds/" + s.held(), "ledger": "/ledger", "ledger-search": "/ledger?q=v1.5", "sign-in": "/sign-in", "error": "/nowhere",
 	}
-	ctx := browse(t)
+	ctx := labtest.Browse(t)
 	for _, name := range slices.Sorted(maps.Keys(pages)) {
 		answer, body := get(t, server.URL+pages[name])
 		assert.Less(t, len(body), 100<<10, name)

@@ -1,9 +1,6 @@
 package web_test
 
 import (
-	"context"
-	"errors"
-	"fmt"
 	"testing"
 	"time"
 
@@ -12,42 +9,22 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"autobuilder/build"
+	"autobuilder/labtest"
 )
-
-// until waits for an expression to be true in the page, also while that is on its
-// way to another.
-func until(expression string) chromedp.Action[chromedp.Void] {
-	look := chromedp.Evaluate[bool](expression)
-	return chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
-		tick := time.NewTicker(20 * time.Millisecond)
-		defer tick.Stop()
-		for {
-			yes, err := look(ctx, t)
-			if err == nil && yes {
-				return nil
-			}
-			select {
-			case <-ctx.Done():
-				return fmt.Errorf("waiting for %s: %w", expression, errors.Join(ctx.Err(), err))
-			case <-tick.C:
-			}
-		}
-	})
-}
 
 func TestAMajorIsDecidedInABrowser(t *testing.T) {
 	s := newSeed(t)
 	server := s.serve("grace")
-	ctx := browse(t)
+	ctx := labtest.Browse(t)
 	require.NoError(t, chromedp.Do(ctx,
 		chromedp.Navigate(server.URL+"/holds"),
-		chromedp.Click(chromedp.CSS("td.main a")), until(`location.pathname.startsWith("/holds/")`),
+		chromedp.Click(chromedp.CSS("td.main a")), labtest.Until(`location.pathname.startsWith("/holds/")`),
 		chromedp.SendKeys(chromedp.CSS("#note"), "read it"),
 		chromedp.Click(chromedp.CSS("button.good")),
-		until(`document.querySelector("#state").textContent.includes("approved")`),
+		labtest.Until(`document.querySelector("#state").textContent.includes("approved")`),
 		chromedp.SendKeys(chromedp.CSS(".turn input[name=note]"), "told them"),
 		chromedp.Click(chromedp.CSS(".turn button.good")),
-		until(`document.querySelectorAll(".checklist li.ok").length === 1`),
+		labtest.Until(`document.querySelectorAll(".checklist li.ok").length === 1`),
 	))
 	h, err := s.book.Hold(t.Context(), s.held())
 	require.NoError(t, err)
@@ -62,42 +39,42 @@ func TestAPageThatIsOpenIsLive(t *testing.T) {
 	s := newSeed(t)
 	s.tape.more = true
 	server := s.serve("")
-	ctx := browse(t)
+	ctx := labtest.Browse(t)
 	b, err := s.book.Build(t.Context(), s.find(t, "dashboard", 30))
 	require.NoError(t, err)
 	require.NoError(t, chromedp.Do(ctx,
 		chromedp.Navigate(server.URL+"/builds/"+b.ID),
-		until(`window.stays = document.querySelectorAll("#log i").length > 20`),
+		labtest.Until(`window.stays = document.querySelectorAll("#log i").length > 20`),
 	))
 	s.tape.write("\x1b[32mall three hosts are well\x1b[0m\n===== 11:59:50.000 6 git gc\n")
-	require.NoError(t, chromedp.Do(ctx, until(`[...document.querySelectorAll("#log b.c2")].some((e) => e.textContent === "all three hosts are well")`)))
+	require.NoError(t, chromedp.Do(ctx, labtest.Until(`[...document.querySelectorAll("#log b.c2")].some((e) => e.textContent === "all three hosts are well")`)))
 	s.tape.write("the last line")
 	s.tape.close()
 	s.ends(b, build.Succeeded, time.Minute, "")
 	require.NoError(t, chromedp.Do(ctx,
-		until(`document.querySelector("#state").textContent.includes("succeeded")`),
-		until(`document.querySelector("#say").textContent.includes("is succeeded")`),
-		until(`document.querySelector("#log").textContent.includes("the last line")`),
-		until(`document.querySelectorAll("#steps li").length === 7`),
-		until(`window.stays`), // it was not loaded again
+		labtest.Until(`document.querySelector("#state").textContent.includes("succeeded")`),
+		labtest.Until(`document.querySelector("#say").textContent.includes("is succeeded")`),
+		labtest.Until(`document.querySelector("#log").textContent.includes("the last line")`),
+		labtest.Until(`document.querySelectorAll("#steps li").length === 7`),
+		labtest.Until(`window.stays`), // it was not loaded again
 	))
-	require.NoError(t, chromedp.Do(ctx, chromedp.Navigate(server.URL+"/"), until(`window.stays = document.querySelectorAll(".board .row").length === 4`)))
+	require.NoError(t, chromedp.Do(ctx, chromedp.Navigate(server.URL+"/"), labtest.Until(`window.stays = document.querySelectorAll(".board .row").length === 4`)))
 	s.push("docs", 1, "v0.1.0", "ada", noon)
 	require.NoError(t, chromedp.Do(ctx,
-		until(`document.querySelector("#board").textContent.includes("v0.1.0")`), until(`document.querySelector("#say").textContent.includes("docs v0.1.0 is queued")`), until(`window.stays`),
+		labtest.Until(`document.querySelector("#board").textContent.includes("v0.1.0")`), labtest.Until(`document.querySelector("#say").textContent.includes("docs v0.1.0 is queued")`), labtest.Until(`window.stays`),
 	))
 }
 
 func TestThePageByKeyboard(t *testing.T) {
 	s := newSeed(t)
 	server := s.serve("grace")
-	ctx := browse(t)
+	ctx := labtest.Browse(t)
 	require.NoError(t, chromedp.Do(ctx, chromedp.Navigate(server.URL+"/"), chromedp.KeyEvent("\t")))
 	skip, err := chromedp.Run(ctx, chromedp.Evaluate[bool](`document.activeElement.matches("a.skip") && getComputedStyle(document.activeElement).outlineStyle !== "none" && document.activeElement.getBoundingClientRect().left >= 0`))
 	require.NoError(t, err)
 	assert.True(t, skip, "the first stop is the way past the navigation, and it is seen")
-	require.NoError(t, chromedp.Do(ctx, chromedp.KeyEvent("\r"), until(`document.activeElement.id === "main"`), chromedp.KeyEvent("\t"),
-		until(`document.activeElement.getAttribute("href") === "/projects/dashboard"`), chromedp.KeyEvent("\r"), until(`location.pathname === "/projects/dashboard"`)))
+	require.NoError(t, chromedp.Do(ctx, chromedp.KeyEvent("\r"), labtest.Until(`document.activeElement.id === "main"`), chromedp.KeyEvent("\t"),
+		labtest.Until(`document.activeElement.getAttribute("href") === "/projects/dashboard"`), chromedp.KeyEvent("\r"), labtest.Until(`location.pathname === "/projects/dashboard"`)))
 	stops, err := chromedp.Run(ctx, chromedp.Evaluate[int](`document.querySelectorAll("svg a:not([tabindex='-1'])").length`))
 	require.NoError(t, err)
 	assert.Zero(t, stops, "no stop at each bar")

@@ -9,6 +9,14 @@ const app = express()
 app.use(compression())
 app.use(morgan('tiny', { skip: (req, res) => res.statusCode < 400 }))
 
+// What a monitor asks for: how often it answered that something is wrong here.
+let failed = 0
+app.use((req, res, next) => {
+  res.on('finish', () => { if (res.statusCode >= 500) failed++ })
+  next()
+})
+app.get('/metrics', (req, res) => res.type('text/plain').send(`# TYPE sample_failed_total counter\nsample_failed_total ${failed}\n`))
+
 // A release with "healthy": false starts well and answers badly: what a health
 // check is for.
 const status = config.healthy ? 200 : 500

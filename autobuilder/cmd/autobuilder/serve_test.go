@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"autobuilder/build"
+	"autobuilder/labtest"
 )
 
 // atOnce is anyPorts with a stop that waits for no build.
@@ -97,7 +98,7 @@ func longTemplate() string {
 
 func TestReadiness(t *testing.T) {
 	t.Parallel()
-	away := freePort(t)
+	away := labtest.Free(t, 1)[0]
 	s := newStage(t, "listen: 127.0.0.1:0\njobs_sync: true\njenkins: {url: 'http://"+away+"'}")
 	v := s.serve()
 	status, text := v.get("/healthz")
@@ -162,7 +163,7 @@ func TestTwoServersDoNotShareALedger(t *testing.T) {
 
 func TestCheckStatusAndJobsOfARunningServer(t *testing.T) {
 	t.Parallel()
-	s := newStage(t, fmt.Sprintf("listen: %s\njenkins: {listen: '%s'}", freePort(t), freePort(t)))
+	s := newStage(t, fmt.Sprintf("listen: %s\njenkins: {listen: '%s'}", labtest.Free(t, 1)[0], labtest.Free(t, 1)[0]))
 	s.commit("one")
 	v := s.serve()
 	out, code := s.command("check")
@@ -190,13 +191,4 @@ func TestCheckStatusAndJobsOfARunningServer(t *testing.T) {
 	var now standing
 	require.NoError(t, json.Unmarshal([]byte(out), &now))
 	assert.Contains(t, now.Server, "does not run")
-}
-
-// freePort is an address that nobody listens on, a moment ago.
-func freePort(t *testing.T) string {
-	t.Helper()
-	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	defer listener.Close()
-	return listener.Addr().String()
 }

@@ -18,7 +18,6 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -28,6 +27,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"autobuilder/build"
+	"autobuilder/labtest"
 	"autobuilder/ledger"
 )
 
@@ -164,26 +164,8 @@ type server struct {
 	cmd  *exec.Cmd
 	url  string
 	ci   string // the Jenkins' URL
-	log  *logText
+	log  *labtest.Log
 	done chan struct{} // closed when the log has ended
-}
-
-// logText is a log that may be read while it is written.
-type logText struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (l *logText) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(p)
-}
-
-func (l *logText) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
 }
 
 var listening = regexp.MustCompile(`listening"?,?\W+address\W+([0-9.:]+)\W+jenkins\W+(http://[0-9.:]+)`)
@@ -192,7 +174,7 @@ func (s *stage) serve() *server { return s.serveWith("serve") }
 
 func (s *stage) serveWith(args ...string) *server {
 	s.t.Helper()
-	v := &server{stage: s, cmd: s.prepare(args...), log: &logText{}, done: make(chan struct{})}
+	v := &server{stage: s, cmd: s.prepare(args...), log: &labtest.Log{}, done: make(chan struct{})}
 	stderr, err := v.cmd.StderrPipe()
 	require.NoError(s.t, err)
 	require.NoError(s.t, v.cmd.Start())

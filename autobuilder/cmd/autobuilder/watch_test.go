@@ -2,12 +2,8 @@ package main
 
 import (
 	"fmt"
-	"net"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -16,45 +12,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"autobuilder/build"
+	"autobuilder/labtest"
 )
-
-const prometheusConfig = `global: {scrape_interval: 1s, scrape_timeout: 1s}
-scrape_configs:
-  - job_name: shop
-    static_configs: [{targets: ['%s']}]
-`
-
-// startPrometheus runs a real one that scrapes the address, and gives its URL.
-func startPrometheus(t *testing.T, target string) string {
-	t.Helper()
-	program, err := exec.LookPath("prometheus")
-	if err != nil {
-		if os.Getenv("CI") == "true" || os.Getenv("DELIVER_TEST_NO_SKIP") == "1" {
-			t.Fatal("this machine lacks prometheus")
-		}
-		t.Skip("this machine lacks prometheus")
-	}
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	address := listener.Addr().String()
-	require.NoError(t, listener.Close())
-	dir := t.TempDir()
-	file := filepath.Join(dir, "prometheus.yml")
-	require.NoError(t, os.WriteFile(file, fmt.Appendf(nil, prometheusConfig, target), 0o600))
-	cmd := exec.CommandContext(t.Context(), program, "--config.file="+file, "--storage.tsdb.path="+filepath.Join(dir, "tsdb"),
-		"--web.listen-address="+address)
-	log := &logText{}
-	cmd.Stdout, cmd.Stderr = log, log
-	require.NoError(t, cmd.Start())
-	t.Cleanup(func() {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
-		if t.Failed() {
-			t.Log(log)
-		}
-	})
-	return "http://" + address
-}
 
 func TestTheWatchTakesABadReleaseBack(t *testing.T) {
 	t.Parallel()
@@ -66,7 +25,7 @@ func TestTheWatchTakesABadReleaseBack(t *testing.T) {
 	l := &listener{}
 	place := httptest.NewServer(l)
 	t.Cleanup(place.Close)
-	prometheus := startPrometheus(t, app.Listener.Addr().String())
+	prometheus := labtest.StartPrometheus(t, app.Listener.Addr().String())
 	s := newStage(t, "")
 	s.write("autobuilder.yml", fmt.Sprintf(`listen: 127.0.0.1:0
 jenkins: {listen: 127.0.0.1:0}
