@@ -14,6 +14,7 @@ type Notify struct {
 	PagerDuty *PagerDuty    `yaml:"pagerduty"`
 	GitHub    *GitHubNotify `yaml:"github"`
 	Carbon    *Metrics      `yaml:"carbon"`
+	Graphite  *Graphite     `yaml:"graphite"`
 	StatsD    *Metrics      `yaml:"statsd"`
 }
 
@@ -39,6 +40,12 @@ type GitHubNotify struct {
 	Deployments bool   `yaml:"deployments"`
 	TokenEnv    string `yaml:"token_env"` // default: github's
 	TokenFile   string `yaml:"token_file"`
+}
+
+// Graphite is a graphite-web that is told of events.
+type Graphite struct {
+	URL    string            `yaml:"url"`
+	Events []build.EventKind `yaml:"events"` // default: all
 }
 
 // Metrics is a server that is sent numbers.
@@ -114,6 +121,10 @@ func (c *checker) notify(all *Config) {
 			c.add("notify.github", "neither statuses nor deployments is set")
 		}
 	}
+	if g := n.Graphite; g != nil {
+		c.web("notify.graphite.url", g.URL)
+		c.events("notify.graphite", g.Events)
+	}
 	for field, m := range map[string]*Metrics{"notify.carbon": n.Carbon, "notify.statsd": n.StatsD} {
 		if m != nil {
 			c.address(field+".address", m.Address)
@@ -128,7 +139,11 @@ func (c *checker) webhook(at string, w Webhook, names map[string]bool) {
 	c.once(names, at+".name", "webhook", w.Name)
 	c.web(at+".url", w.URL)
 	c.needed(at, "secret", w.SecretEnv, w.SecretFile)
-	for _, kind := range w.Events {
+	c.events(at, w.Events)
+}
+
+func (c *checker) events(at string, kinds []build.EventKind) {
+	for _, kind := range kinds {
 		if !kind.Valid() {
 			c.add(at+".events", "%q is no event", kind)
 		}

@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"autobuilder/build"
 	"autobuilder/config"
 )
 
@@ -30,6 +31,8 @@ func TestWhatIsWrongWithNotify(t *testing.T) {
 		{"github without a token", "  github: {statuses: true}", "notify.github: needs token_env or token_file, here or in github"},
 		{"github that shows nothing", "  github: {token_env: T}", "neither statuses nor deployments is set"},
 		{"carbon without a port", "  carbon: {address: graphite.test}", "notify.carbon.address"},
+		{"graphite without a scheme", "  graphite: {url: graphite.test}", "notify.graphite.url"},
+		{"graphite with an event that there is not", "  graphite: {url: 'http://g.test', events: [fialed]}", `notify.graphite.events: "fialed" is no event`},
 		{"statsd without an address", "  statsd: {prefix: a}", "notify.statsd.address"},
 	}
 	for _, test := range tests {
@@ -50,11 +53,13 @@ notify:
   pagerduty: {key_env: PAGER}
   github: {deployments: true}
   carbon: {address: 'g.test:2003'}
+  graphite: {url: 'https://g.test', events: [succeeded, withdrawn]}
   statsd: {address: 's.test:8125', prefix: deploys}
 `))
 	require.NoError(t, err)
 	assert.Equal(t, "/etc/ops.secret", c.Notify.Webhooks[0].SecretFile)
 	assert.Equal(t, "autobuilder", c.Notify.Carbon.Prefix)
+	assert.Equal(t, []build.EventKind{build.EventSucceeded, build.EventWithdrawn}, c.Notify.Graphite.Events)
 	assert.Equal(t, "deploys", c.Notify.StatsD.Prefix)
 	key, err := c.Notify.PagerDuty.Reveal(strings.ToLower)
 	require.NoError(t, err)

@@ -2,6 +2,7 @@ package labtest
 
 import (
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -72,6 +73,46 @@ func StartCarbon(t testing.TB) *Carbon {
 	require.NoError(t, os.WriteFile(filepath.Join(c.dir, "storage-schemas.conf"), []byte("[all]\npattern = .*\nretentions = 1s:1d\n"), 0o600))
 	start(t, exec.CommandContext(t.Context(), program, "--nodaemon", "--config="+config, "--pidfile="+filepath.Join(c.dir, "pid"), "start"))
 	return c
+}
+
+// graphiteSettings are graphite-web's, in Python.
+const graphiteSettings = `SECRET_KEY = 'a test'
+ALLOWED_HOSTS = ['127.0.0.1']
+STORAGE_DIR = LOG_DIR = %[1]q
+WHISPER_DIR = %[2]q
+STANDARD_DIRS = [WHISPER_DIR]
+LOG_ROTATION = False
+CARBONLINK_HOSTS = []
+DATABASES = {'default': {'ENGINE': 'django.db.backends.sqlite3', 'NAME': STORAGE_DIR + '/graphite.db'}}
+`
+
+// Web starts a graphite-web over what carbon has stored, and gives its URL.
+func (c *Carbon) Web() string {
+	c.t.Helper()
+	program, dir, address := Program(c.t, "graphite-manage"), c.t.TempDir(), Free(c.t, 1)[0]
+	settings := fmt.Appendf(nil, graphiteSettings, dir, filepath.Join(c.dir, "whisper"))
+	require.NoError(c.t, os.WriteFile(filepath.Join(dir, "settings_of_test.py"), settings, 0o600))
+	env := append(os.Environ(), "PYTHONPATH="+dir, "GRAPHITE_SETTINGS_MODULE=settings_of_test")
+	migrate := exec.CommandContext(c.t.Context(), program, "migrate", "--run-syncdb", "--noinput", "-v", "0")
+	migrate.Env = env
+	out, err := migrate.CombinedOutput()
+	require.NoError(c.t, err, string(out))
+	serve := exec.CommandContext(c.t.Context(), program, "runserver", "--noreload", address)
+	serve.Env = env
+	start(c.t, serve)
+	listens(c.t, address)
+	return "http://" + address
+}
+
+// Write sends a value of now, as soon as carbon is up.
+func (c *Carbon) Write(metric string, value float64) {
+	c.t.Helper()
+	listens(c.t, c.Address)
+	conn, err := net.Dial("tcp", c.Address)
+	require.NoError(c.t, err)
+	_, err = fmt.Fprintf(conn, "%s %g %d\n", metric, value, time.Now().Unix())
+	require.NoError(c.t, err)
+	require.NoError(c.t, conn.Close())
 }
 
 // Has waits until there is a point of the metric at one of the seconds.

@@ -3,6 +3,7 @@ package notify
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -28,6 +29,31 @@ func post(ctx context.Context, url string, body []byte, header http.Header) erro
 	text, _ := io.ReadAll(io.LimitReader(response.Body, mostAnswer))
 	return judge(response, strings.TrimSpace(string(text)))
 }
+
+// get fetches JSON.
+func get(ctx context.Context, url string, into any) error {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
+	if err != nil {
+		return err
+	}
+	request.Header.Set("User-Agent", "autobuilder")
+	response, err := client().Do(request)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close() //nolint:errcheck // read to its end, or not wanted
+	body, err := io.ReadAll(io.LimitReader(response.Body, mostFetched))
+	if err == nil {
+		err = judge(response, string(body[:min(len(body), mostAnswer)]))
+	}
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal(body, into)
+}
+
+// mostFetched bounds what is fetched.
+const mostFetched = 4 << 20
 
 // mostAnswer is how much of an answer is looked at.
 const mostAnswer = 1 << 10

@@ -162,7 +162,7 @@ func TestNoSinkTellsASecret(t *testing.T) {
 	wires := &labtest.Log{}
 	tcp, udp := lines(t, wires), packets(t, wires)
 	s := newStage(t, map[string]notify.Sink{
-		"webhook": notify.Webhook{URL: web.URL, Secret: []byte("k")}, "pagerduty": notify.PagerDuty{URL: web.URL, Key: "r"},
+		"webhook": notify.Webhook{URL: web.URL, Secret: []byte("k")}, "pagerduty": notify.PagerDuty{URL: web.URL, Key: "r"}, "graphite": notify.Graphite{URL: web.URL},
 		"github": hub.sink(t), "carbon": notify.Carbon{Address: tcp, Prefix: "a"}, "statsd": notify.StatsD{Address: udp, Prefix: "a"},
 	})
 	s.live()

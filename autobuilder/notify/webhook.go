@@ -59,7 +59,7 @@ func (Webhook) Order() build.Order { return build.ByThread }
 
 // Send posts the event.
 func (w Webhook) Send(ctx context.Context, m Message) (string, error) {
-	if len(w.Events) > 0 && !slices.Contains(w.Events, m.Kind) {
+	if !wanted(w.Events, m.Kind) {
 		return "", nil
 	}
 	body, err := json.Marshal(m.hook())
@@ -71,6 +71,11 @@ func (w Webhook) Send(ctx context.Context, m Message) (string, error) {
 	header.Set(headerDelivery, strconv.FormatInt(m.Seq, 10))
 	header.Set(headerSignature, signature(w.Secret, body))
 	return "", post(ctx, w.URL, body, header)
+}
+
+// wanted says whether a place that is told of these events is told of the kind.
+func wanted(events []build.EventKind, kind build.EventKind) bool {
+	return len(events) == 0 || slices.Contains(events, kind)
 }
 
 func signature(secret, body []byte) string {

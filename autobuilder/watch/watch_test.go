@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"autobuilder/build"
+	"autobuilder/labtest"
 	"autobuilder/ledger"
 	"autobuilder/notify"
 	"autobuilder/watch"
@@ -60,7 +61,7 @@ func newStage(t *testing.T, change func(*build.Watch)) *stage {
 	if change != nil {
 		change(&p.Watch)
 	}
-	if p.Watch.Graphite != "" {
+	if p.Watch.Graphite == nowhere {
 		p.Watch.Graphite = monitor.URL
 	}
 	p.Defaults()
@@ -238,11 +239,34 @@ func TestAWatchOutlivesAutobuilder(t *testing.T) {
 	s.hears(build.EventWithdrawn) // the answers before count
 }
 
+// nowhere is a Graphite that the test's monitor stands in for.
+const nowhere = "http://graphite.test"
+
+func TestARealGraphiteIsAsked(t *testing.T) {
+	t.Parallel()
+	carbon, limit := labtest.StartCarbon(t), 5.0
+	web := carbon.Web()
+	s := newStage(t, func(w *build.Watch) {
+		w.Prometheus, w.Graphite, w.Query, w.Above = "", web, "sumSeries(shop.*.errors)", &limit
+	})
+	carbon.Write("shop.h1.errors", 2)
+	carbon.Write("shop.h2.errors", 1)
+	s.out("b1", "c1", func(b *build.Build) { b.By = build.Itself })
+	s.out("b2", "c2")
+	s.run()
+	require.Eventually(t, func() bool {
+		open, err := s.book.Watched(t.Context())
+		return err == nil && len(open) == 1 && open[0].Answers > 0 && open[0].Bad == 0
+	}, patient, tick, "it is well")
+	carbon.Write("shop.h2.errors", 7)
+	assert.Regexp(t, `sumSeries\(shop\.\*\.errors\) is [79], above 5; back to v1\.0\.1`, s.hears(build.EventWithdrawn))
+}
+
 func TestGraphite(t *testing.T) {
 	t.Parallel()
 	limit := 5.0
 	graphite := func(w *build.Watch) {
-		w.Prometheus, w.Graphite, w.Query, w.Above = "", "http://graphite.test", "errors", &limit
+		w.Prometheus, w.Graphite, w.Query, w.Above = "", nowhere, "errors", &limit
 	}
 	s := newStage(t, graphite)
 	s.says(`[{"target":"errors","datapoints":[[9,1],[4.5,2],[null,3]]}]`)

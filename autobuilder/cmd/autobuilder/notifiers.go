@@ -36,6 +36,9 @@ func readNotifiers(cfg *config.Config) (map[string]notify.Sink, []config.Secret,
 	if c := cfg.Notify.Carbon; c != nil {
 		n.sinks["carbon"] = notify.Carbon{Address: c.Address, Prefix: c.Prefix}
 	}
+	if g := cfg.Notify.Graphite; g != nil {
+		n.sinks["graphite"] = notify.Graphite{URL: g.URL, Events: g.Events}
+	}
 	if s := cfg.Notify.StatsD; s != nil {
 		n.sinks["statsd"] = notify.StatsD{Address: s.Address, Prefix: s.Prefix}
 	}
