@@ -1,6 +1,11 @@
 package build
 
-import "time"
+import (
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+)
 
 // Lock keeps a project's builds waiting, but for those of who locked it.
 type Lock struct {
@@ -23,11 +28,26 @@ func (l Lock) Words() string {
 	return words
 }
 
-// Chat says who may do what in a room, by the names that approvers have. Empty
-// lists are everybody, and every room.
-type Chat struct {
-	Deploy   []string `yaml:"deploy"`
-	Rollback []string `yaml:"rollback"`
-	Lock     []string `yaml:"lock"`
-	Rooms    []string `yaml:"rooms"`
+// longestLock is a month: who forgets a lock has it end all the same.
+const longestLock = 31 * 24 * time.Hour
+
+var lockTime = regexp.MustCompile(`^(\d{1,6})(s|sec|secs|seconds?|m|min|mins|minutes?|h|hours?|d|days?|w|weeks?)$`)
+
+// ParseLockTime reads how long a lock is to last, as people write it: 90m, 1h30m,
+// 2h, 2hours, 3d; not more than a month.
+func ParseLockTime(text string) (time.Duration, bool) {
+	text = strings.ToLower(text)
+	d, err := time.ParseDuration(text)
+	if m := lockTime.FindStringSubmatch(text); err != nil && m != nil {
+		n, _ := strconv.Atoi(m[1]) // six digits
+		d, err = time.Duration(n)*unit(m[2][0]), nil
+	}
+	d = d.Round(time.Second)
+	return d, err == nil && d > 0 && d <= longestLock
+}
+
+func unit(letter byte) time.Duration {
+	return map[byte]time.Duration{
+		's': time.Second, 'm': time.Minute, 'h': time.Hour, 'd': 24 * time.Hour, 'w': 7 * 24 * time.Hour,
+	}[letter]
 }

@@ -234,8 +234,8 @@ func (t talk) mine(may []string, p build.Project) error {
 	if rooms := p.Chat.Rooms; len(rooms) > 0 && !contains(rooms, t.room) {
 		return say("%s is not steered from this room", p.Name)
 	}
-	if len(may) > 0 && !contains(may, t.by) {
-		return say("%s may not %s %s: %s may", t.by, t.Verb, p.Name, strings.Join(may, ", "))
+	if why := build.MayNot(may, t.by, string(t.Verb), p.Name); why != "" {
+		return errSay(why)
 	}
 	return nil
 }

@@ -2,9 +2,9 @@ package chat
 
 import (
 	"regexp"
-	"strconv"
 	"strings"
-	"time"
+
+	"autobuilder/build"
 )
 
 // mostLetters bounds a sentence.
@@ -176,7 +176,7 @@ func parseLock(words []string) (Command, error) {
 	c.App, words = words[0], words[1:]
 	for _, last := range []int{2, 3} { // for 2h; for 2 hours
 		if n := len(words) - last; n >= 0 && strings.EqualFold(words[n], "for") {
-			if d, ok := duration(strings.Join(words[n+1:], "")); ok {
+			if d, ok := build.ParseLockTime(strings.Join(words[n+1:], "")); ok {
 				c.For, words = d, words[:n]
 				break
 			}
@@ -222,27 +222,4 @@ func alone(v Verb) func([]string) (Command, error) {
 		}
 		return Command{Verb: v}, nil
 	}
-}
-
-// longestLock is a month: who forgets a lock has it end all the same.
-const longestLock = 31 * 24 * time.Hour
-
-var units = regexp.MustCompile(`^(\d{1,6})(s|sec|secs|seconds?|m|min|mins|minutes?|h|hours?|d|days?|w|weeks?)$`)
-
-// duration reads 90m, 1h30m, 2h, 2 hours, 3d.
-func duration(text string) (time.Duration, bool) {
-	text = strings.ToLower(text)
-	d, err := time.ParseDuration(text)
-	if m := units.FindStringSubmatch(text); err != nil && m != nil {
-		n, _ := strconv.Atoi(m[1]) // six digits
-		d, err = time.Duration(n)*unit(m[2][0]), nil
-	}
-	d = d.Round(time.Second)
-	return d, err == nil && d > 0 && d <= longestLock
-}
-
-func unit(letter byte) time.Duration {
-	return map[byte]time.Duration{
-		's': time.Second, 'm': time.Minute, 'h': time.Hour, 'd': 24 * time.Hour, 'w': 7 * 24 * time.Hour,
-	}[letter]
 }

@@ -2,7 +2,6 @@ package web
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"io"
 	"net/http"
@@ -28,8 +27,23 @@ func (s *server) apiStatus(w http.ResponseWriter, r *http.Request) {
 // apiTrigger asks for a build.
 func (s *server) apiTrigger(w http.ResponseWriter, r *http.Request, by string) {
 	var wish build.Wish
-	s.ask(w, r, &wish, func(ctx context.Context) (string, error) { return s.People.Trigger(ctx, wish, by) })
+	s.ask(w, r, &wish, func(ctx context.Context) (string, error) {
+		if p, ok := s.known(wish.Project); ok {
+			if why := build.MayNot(p.Chat.Deploy, by, "deploy", p.Name); why != "" {
+				return "", mayNot(why)
+			}
+		}
+		return s.People.Trigger(ctx, wish, by)
+	})
 }
+
+// mayNot is why somebody may not do something.
+type mayNot string
+
+func (e mayNot) Error() string { return string(e) }
+
+// Is makes it build.ErrNotAllowed.
+func (mayNot) Is(target error) bool { return target == build.ErrNotAllowed }
 
 // apiReplay lets a delivery be decided once more.
 func (s *server) apiReplay(w http.ResponseWriter, r *http.Request, by string) {
@@ -41,10 +55,7 @@ func (s *server) apiReplay(w http.ResponseWriter, r *http.Request, by string) {
 
 // ask reads what is wished for, and answers with the delivery that was made of it.
 func (s *server) ask(w http.ResponseWriter, r *http.Request, wish any, do func(context.Context) (string, error)) {
-	decoder := json.NewDecoder(r.Body)
-	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(wish); err != nil {
-		s.fail(w, r, http.StatusBadRequest, "the body is not what was expected: "+err.Error())
+	if !s.read(w, r, wish) {
 		return
 	}
 	id, err := do(r.Context())

@@ -25,6 +25,8 @@ type status struct {
 	Good *build.Build `json:"good,omitempty"`
 	// Last is the newest build, whatever became of it.
 	Last *build.Build `json:"last,omitempty"`
+	// Lock keeps its builds waiting.
+	Lock *build.Lock `json:"lock,omitempty"`
 }
 
 // standing is a project as the board shows it.
@@ -150,11 +152,16 @@ func summary(rows []standing) string {
 // statuses looks up what the API says of each project.
 func (s *server) statuses(ctx context.Context) ([]status, error) {
 	var all []status
+	locks, err := s.Ledger.Locks(ctx)
+	if err != nil {
+		return nil, err
+	}
 	for _, p := range s.Projects() {
 		st, err := s.status(ctx, p)
 		if err != nil {
 			return nil, err
 		}
+		st.Lock = lockOf(locks, p.Name)
 		all = append(all, st)
 	}
 	return all, nil

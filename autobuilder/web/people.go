@@ -31,6 +31,10 @@ type People interface {
 	// Commits are those of a project's branch after from, up to to, newest first;
 	// an empty from means from the beginning, an empty to the newest.
 	Commits(ctx context.Context, project, from, to string) ([]build.Commit, error)
+	// Lock keeps a project's builds waiting, Unlock lets them go; build.ErrUnknown if
+	// it is not locked.
+	Lock(ctx context.Context, l build.Lock) error
+	Unlock(ctx context.Context, project, by, note string) error
 	// Trigger asks for a build, Replay for another decision on a delivery; both give
 	// the ID of a new delivery.
 	Trigger(ctx context.Context, w build.Wish, by string) (string, error)

@@ -148,6 +148,8 @@ func (s *server) apiRoutes(r chi.Router) {
 	r.Post("/api/v1/holds/{hold}/approve", s.acts(build.ScopeApprove, s.apiAct(s.approve)))
 	r.Post("/api/v1/holds/{hold}/reject", s.acts(build.ScopeApprove, s.apiAct(s.reject)))
 	r.Post("/api/v1/holds/{hold}/tick", s.acts(build.ScopeApprove, s.apiAct(s.tick)))
+	r.Post("/api/v1/projects/{project}/lock", s.steers("lock", lockers, s.apiLock))
+	r.Post("/api/v1/projects/{project}/unlock", s.steers("unlock", lockers, s.apiUnlock))
 	r.Post("/api/v1/triggers", s.acts(build.ScopeTrigger, s.apiTrigger))
 	r.Post("/api/v1/replays", s.acts(build.ScopeTrigger, s.apiReplay))
 	r.Post("/api/v1/explain", s.acts(build.ScopeRead, s.apiExplain))

@@ -24,6 +24,9 @@ type access interface {
 	Approve(ctx context.Context, name, note string) (build.Hold, error)
 	Reject(ctx context.Context, name, note string) (build.Hold, error)
 	Tick(ctx context.Context, name string, t build.Tick) (build.Hold, error)
+	// Lock and Unlock are of a project; the lock is who has it now.
+	Lock(ctx context.Context, project string, w build.LockWish) (build.Lock, error)
+	Unlock(ctx context.Context, project, note string) error
 	// Trigger and Replay give the ID of the delivery that was written down.
 	Trigger(ctx context.Context, w build.Wish) (string, error)
 	Replay(ctx context.Context, delivery string) (string, error)

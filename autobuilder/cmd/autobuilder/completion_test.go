@@ -38,7 +38,7 @@ func TestWhatCompletes(t *testing.T) {
 	file := filepath.Join(dir, "ci.yml")
 	require.NoError(t, os.WriteFile(file, []byte("github: {secret_env: S}\nprojects: [{name: shop, repo: acme/shop}, {name: search, repo: acme/search}]\n"), 0o600))
 	for _, c := range []struct{ line, want string }{
-		{"", "serve check trigger replay history status explain jobs holds approve reject tick completion"},
+		{"", "serve check trigger replay history status explain jobs holds approve reject tick lock unlock completion"},
 		{"tr", "trigger"},
 		{"--se", "--server"},
 		{"-", "--config --debug --log-json --server --token-file --help"},
@@ -51,6 +51,8 @@ func TestWhatCompletes(t *testing.T) {
 		{"--config " + file + " approve --note words se", "search"},
 		{"--config " + file + " jobs render s", "shop search"},
 		{"--config none trigger ", ""},
+		{"lock --", "--reason --for --json --help"},
+		{"--config " + file + " unlock s", "shop search"},
 		{"explain ", ":files"},
 		{"completion ", "bash zsh fish"},
 		{"serve ", ""},

@@ -28,7 +28,7 @@ type local struct {
 }
 
 // openLocal opens the ledger only if there is one, as to look is not to make. But
-// for a wish it is made, and to explain needs none.
+// for a wish or a lock it is made, and to explain needs none.
 func openLocal(c *cli.Context) (access, error) {
 	cfg, err := loadConfig(c)
 	if err != nil {
@@ -36,7 +36,7 @@ func openLocal(c *cli.Context) (access, error) {
 	}
 	l := &local{cfg: cfg, done: func() {}}
 	switch c.Command.Name {
-	case "trigger":
+	case "trigger", "lock":
 		l.book, err = ledger.Open(c.Context, cfg.LedgerFile())
 	case "explain":
 		cfg, l.done, err = lookOnly(cfg)
@@ -93,7 +93,11 @@ func (l *local) Status(ctx context.Context) (standing, error) {
 		if err != nil {
 			return now, err
 		}
-		now.Projects = append(now.Projects, newest(p.Name, builds))
+		one := newest(p.Name, builds)
+		if one.Lock, err = l.book.LockOf(ctx, p.Name); err != nil {
+			return now, err
+		}
+		now.Projects = append(now.Projects, one)
 	}
 	now.address = l.cfg.Listen
 	now.Server, now.Ready = askReady(ctx, "http://"+l.cfg.Listen)
@@ -155,6 +159,30 @@ func (l *local) Reject(ctx context.Context, name, note string) (build.Hold, erro
 func (l *local) Tick(ctx context.Context, name string, t build.Tick) (build.Hold, error) {
 	t.By = operator()
 	return l.Dispatcher.Tick(ctx, name, t)
+}
+
+// Lock locks in the name of the machine's user.
+func (l *local) Lock(ctx context.Context, name string, w build.LockWish) (build.Lock, error) {
+	if _, ok := l.cfg.Project(name); !ok {
+		return build.Lock{}, l.noProject(name)
+	}
+	made, err := w.Lock(name, operator(), time.Now())
+	if err != nil {
+		return made, usageError{err}
+	}
+	return made, l.Dispatcher.Lock(ctx, made)
+}
+
+// Unlock unlocks in the name of the machine's user.
+func (l *local) Unlock(ctx context.Context, name, note string) error {
+	if _, ok := l.cfg.Project(name); !ok {
+		return l.noProject(name)
+	}
+	err := l.Dispatcher.Unlock(ctx, name, operator(), note)
+	if errors.Is(err, build.ErrUnknown) {
+		return fmt.Errorf("%s is not locked", name)
+	}
+	return err
 }
 
 // Trigger asks in the name of the machine's user.

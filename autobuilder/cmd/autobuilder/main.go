@@ -85,6 +85,7 @@ func newApp(stdin io.Reader, stdout, stderr io.Writer) *cli.App {
 			serveCommand(), checkCommand(), triggerCommand(), replayCommand(), historyCommand(),
 			statusCommand(), explainCommand(), jobsCommand(),
 			holdsCommand(), approveCommand(), rejectCommand(), tickCommand(),
+			lockCommand(), unlockCommand(),
 			completionCommand(), completeCommand(), manualCommand(),
 		}),
 	}

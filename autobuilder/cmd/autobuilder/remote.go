@@ -126,6 +126,7 @@ func (r *remote) Status(ctx context.Context) (standing, error) {
 			Project struct{ Name string } `json:"project"`
 			Last    *build.Build          `json:"last"`
 			Good    *build.Build          `json:"good"`
+			Lock    *build.Lock           `json:"lock"`
 		} `json:"projects"`
 	}
 	if err := r.get(ctx, "status", nil, &told); err != nil {
@@ -133,7 +134,7 @@ func (r *remote) Status(ctx context.Context) (standing, error) {
 	}
 	now := standing{Pending: told.Pending, address: r.base.Host}
 	for _, p := range told.Projects {
-		now.Projects = append(now.Projects, project{Name: p.Project.Name, Last: p.Last, Good: p.Good})
+		now.Projects = append(now.Projects, project{Name: p.Project.Name, Last: p.Last, Good: p.Good, Lock: p.Lock})
 	}
 	now.Server, now.Ready = askReady(ctx, r.base.JoinPath("/").String())
 	return now, nil
@@ -212,6 +213,18 @@ func (r *remote) Reject(ctx context.Context, name, note string) (build.Hold, err
 // Tick ticks in the name of the token.
 func (r *remote) Tick(ctx context.Context, name string, t build.Tick) (build.Hold, error) {
 	return r.act(ctx, name, "tick", deed{Note: t.Note, Step: t.Step, Again: t.Again})
+}
+
+// Lock locks in the name of the token.
+func (r *remote) Lock(ctx context.Context, project string, w build.LockWish) (l build.Lock, err error) {
+	err = r.post(ctx, "projects/"+url.PathEscape(project)+"/lock", w, &l)
+	return l, err
+}
+
+// Unlock unlocks in the name of the token.
+func (r *remote) Unlock(ctx context.Context, project, note string) error {
+	var done map[string]string
+	return r.post(ctx, "projects/"+url.PathEscape(project)+"/unlock", deed{Note: note}, &done)
 }
 
 // Trigger asks in the name of the token.

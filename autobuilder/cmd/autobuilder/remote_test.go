@@ -88,6 +88,7 @@ tokens:
 	require.NoError(t, json.Unmarshal([]byte(out), &h))
 	assert.Equal(t, "grace", h.Steps[0].By)
 	s.reaches(1, build.Succeeded)
+	v.isLockedFromAfar()
 	_, problem, code = v.far("token of grace", "reject", "nothing")
 	assert.Equal(t, exitFailed, code)
 	assert.NotContains(t, problem, "panic")
@@ -104,6 +105,36 @@ tokens:
 	assert.NotContains(t, out, "trigger-", "the newest only")
 	_, _, code = v.far("", "history", "till")
 	assert.Equal(t, exitUsage, code)
+}
+
+// isLockedFromAfar: by those who may, who is the token; the ledger is the room's.
+func (v *server) isLockedFromAfar() {
+	v.t.Helper()
+	_, problem, code := v.far("token of eve", "lock", "shop")
+	assert.Equal(v.t, exitFailed, code)
+	assert.Contains(v.t, problem, "the token eve lacks the scope trigger")
+	_, problem, code = v.far("token of grace", "lock", "--for", "ever", "shop")
+	assert.Equal(v.t, exitUsage, code)
+	assert.Contains(v.t, problem, `a lock can't last "ever": write 90m, 2h or 3d`)
+	_, problem, code = v.far("token of grace", "lock", "till")
+	assert.Equal(v.t, exitFailed, code)
+	assert.Contains(v.t, problem, "there is no project till")
+	out, problem, code := v.far("token of grace", "lock", "--reason", "the tables move", "--for", "3d", "--json", "shop")
+	require.Zero(v.t, code, problem)
+	var l build.Lock
+	require.NoError(v.t, json.Unmarshal([]byte(out), &l))
+	assert.Equal(v.t, "grace", l.By)
+	assert.Equal(v.t, 3*24*time.Hour, l.Until.Sub(l.Since))
+	out, _, _ = v.far("", "status")
+	assert.Contains(v.t, out, "locked by grace: the tables move, until ")
+	_, problem, code = v.far("token of grace", "lock", "--reason", "and the files", "shop")
+	assert.Zero(v.t, code, problem)
+	out, problem, code = v.far("token of grace", "unlock", "shop")
+	require.Zero(v.t, code, problem)
+	assert.Equal(v.t, "shop is unlocked: what waits goes\n", out)
+	_, problem, code = v.far("token of grace", "unlock", "shop")
+	assert.Equal(v.t, exitFailed, code)
+	assert.Contains(v.t, problem, "shop is not locked")
 }
 
 func (s *stage) read(name string) string {

@@ -38,6 +38,7 @@ type project struct {
 	Name string       `json:"name"`
 	Last *build.Build `json:"last,omitempty"` // newest build
 	Good *build.Build `json:"good,omitempty"` // newest that succeeded
+	Lock *build.Lock  `json:"lock,omitempty"` // what keeps its builds waiting
 }
 
 func status(c *cli.Context, a access) error {
@@ -94,7 +95,11 @@ func printStanding(out io.Writer, now standing) error {
 		if p.Good != nil {
 			good = *p.Good
 		}
-		row(table, p.Name, label(last), string(last.State), numberOf(last), clock(last.Created), label(good), last.Why)
+		why := last.Why
+		if p.Lock != nil {
+			why = p.Lock.Words()
+		}
+		row(table, p.Name, label(last), string(last.State), numberOf(last), clock(last.Created), label(good), why)
 	}
 	return table.Flush()
 }
