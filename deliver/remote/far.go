@@ -82,7 +82,9 @@ func (f *far) prove(ctx context.Context, conn *connection) (*session, error) {
 // supply finds the right binary for the greeting's system. When it is the one
 // that was missing it is put there; else it may be there already.
 func (f *far) supply(ctx context.Context, conn *connection, g greeting) (put bool, err error) {
-	if len(g.words) != 3 {
+	// The words become part of a file's name here: none may lead to another file,
+	// which the server would be sent.
+	if len(g.words) != 3 || strings.ContainsAny(g.words[0]+g.words[1], `/\`) {
 		return false, &host.Error{Kind: host.KindProtocol, Message: fmt.Sprintf("%s: the server describes itself as %q", f.name, g.words)}
 	}
 	bin, err := f.find(goos(g.words[0]), goarch(g.words[1]))

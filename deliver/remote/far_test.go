@@ -250,6 +250,20 @@ func TestAServerWithoutAHelperOfItsKind(t *testing.T) {
 	assert.Contains(t, e.Hint, "GOOS=openbsd GOARCH=arm64")
 }
 
+func TestAServerIsSentNoOtherFileThanAHelper(t *testing.T) {
+	t.Parallel()
+	secret := filepath.Join(t.TempDir(), "key")
+	write(t, secret, "a secret")
+	c := newClient(t)
+	c.opts.Helper = nil
+	c.serve(t, "h1", machine(t, "Linux", "x"+strings.Repeat("/..", 20)+secret))
+	root := t.TempDir()
+	_, err := c.dialAt(t, "h1", root).Look(t.Context(), host.Service{})
+	e := hosttest.RequireKind(t, err, host.KindProtocol)
+	assert.Contains(t, e.Message, "h1: the server describes itself as")
+	assert.NoDirExists(t, filepath.Join(root, ".deliver"))
+}
+
 func TestTheRootIsExpandedThere(t *testing.T) {
 	t.Parallel()
 	c := newClient(t)
