@@ -17,9 +17,8 @@ help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 .PHONY: build
-build: ## static binaries of deliver and autobuilder into bin/
-	@mkdir -p bin
-	cd deliver && go build -trimpath -ldflags '$(LDFLAGS)' -o ../bin/deliver ./cmd/deliver
+build: ## static binaries of deliver (with what it puts on servers inside) and autobuilder into bin/
+	deliver/build bin/deliver '$(VERSION)'
 	cd autobuilder && go build -trimpath -ldflags '$(LDFLAGS)' -o ../bin/autobuilder ./cmd/autobuilder
 
 .PHONY: man

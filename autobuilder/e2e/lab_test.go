@@ -144,13 +144,18 @@ func (l *lab) lacks(what string) {
 // binaries builds both programs where the lab finds them first.
 func (l *lab) binaries() {
 	l.t.Helper()
-	for _, module := range []string{"deliver", "autobuilder"} {
-		build := exec.CommandContext(l.t.Context(), "go", "build", "-trimpath", "-o", filepath.Join(filepath.Dir(l.dir), "bin", module), "./cmd/"+module)
-		build.Dir = filepath.Join(l.home, "..", module)
-		build.Env = append(os.Environ(), "CGO_ENABLED=0")
-		out, err := build.CombinedOutput()
-		require.NoError(l.t, err, "build %s: %s", module, out)
-	}
+	bin, top := filepath.Join(filepath.Dir(l.dir), "bin"), filepath.Dir(l.home)
+	l.build(top, filepath.Join(top, "deliver", "build"), filepath.Join(bin, "deliver"))
+	l.build(filepath.Join(top, "autobuilder"), "go", "build", "-trimpath", "-o", filepath.Join(bin, "autobuilder"), "./cmd/autobuilder")
+}
+
+func (l *lab) build(dir, name string, args ...string) {
+	l.t.Helper()
+	cmd := exec.CommandContext(l.t.Context(), name, args...)
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	out, err := cmd.CombinedOutput()
+	require.NoError(l.t, err, "%s %v: %s", name, args, out)
 }
 
 func (l *lab) command(ctx context.Context, name string, args ...string) *exec.Cmd {

@@ -65,7 +65,7 @@ func programWithSkew(t *testing.T) string {
 	overlay, err := json.Marshal(map[string]any{"Replace": map[string]string{original: filepath.Join(dir, "time.go")}})
 	require.NoError(t, err)
 	write(t, dir, "overlay.json", string(overlay))
-	return sshdtest.Program(t, "-overlay", filepath.Join(dir, "overlay.json"))
+	return sshdtest.PlainProgram(t, "-overlay", filepath.Join(dir, "overlay.json"))
 }
 
 func wrongClocks(t *testing.T, l *lab, r row) {

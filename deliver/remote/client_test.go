@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -20,6 +21,7 @@ import (
 	"deliver/host/hosttest"
 	"deliver/inventory"
 	"deliver/remote"
+	"deliver/sshdtest"
 )
 
 // client is somebody who delivers: keys, known_hosts and an ssh_config.
@@ -124,8 +126,12 @@ func linkedHelper(t testing.TB) remote.Helper {
 	t.Helper()
 	self, err := os.Executable()
 	require.NoError(t, err)
-	return func(goos, goarch string) (remote.Binary, error) {
-		return binary([]byte("#!/bin/sh\nexec '" + self + "' \"$@\"\n")), nil
+	return linkedTo(self)
+}
+
+func linkedTo(program string) remote.Helper {
+	return func(string, string) (remote.Binary, error) {
+		return binary([]byte("#!/bin/sh\nexec '" + program + "' \"$@\"\n")), nil
 	}
 }
 
@@ -140,6 +146,7 @@ func binary(text []byte) remote.Binary {
 func TestAServerOverSSHDoesWhatEveryServerDoes(t *testing.T) {
 	t.Parallel()
 	c := newClient(t)
+	c.opts.Helper = linkedTo(inside(t, sshdtest.Helpers(t), runtime.GOARCH)) // what users have there
 	c.serve(t, "h1")
 	hosttest.Run(t, func(t *testing.T) (host.Server, string) {
 		root := t.TempDir()

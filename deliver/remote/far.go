@@ -223,19 +223,36 @@ func (f *far) send(s *session, how string) error {
 	// gzip writes a few hundred bytes at a time; as an SSH packet each, they
 	// would keep the far side's sshd busy for half a minute.
 	packets := bufio.NewWriterSize(s, 32<<10)
-	var to io.WriteCloser = nopCloser{packets}
-	if how == "gzip" {
-		if to, err = gzip.NewWriterLevel(packets, gzip.BestSpeed); err != nil {
-			return err
-		}
-	}
 	source := &source{r: file}
-	if _, err := io.Copy(to, source); err == nil {
-		_ = to.Close()
+	if convey(packets, source, how == "gzip", f.bin.Gzipped) == nil {
 		_ = packets.Flush()
 	}
 	_ = s.CloseWrite()
 	return source.err
+}
+
+// convey copies a program, as gzip has it or as it is.
+func convey(to io.Writer, from io.Reader, wanted, gzipped bool) error {
+	switch {
+	case gzipped && !wanted:
+		plain, err := gzip.NewReader(from)
+		if err != nil {
+			return err
+		}
+		_, err = io.Copy(to, plain)
+		return err
+	case wanted && !gzipped:
+		packer, err := gzip.NewWriterLevel(to, gzip.BestSpeed)
+		if err != nil {
+			return err
+		}
+		if _, err = io.Copy(packer, from); err != nil {
+			return err
+		}
+		return packer.Close()
+	}
+	_, err := io.Copy(to, from)
+	return err
 }
 
 func (f *far) notPut(err error) error {
@@ -264,10 +281,6 @@ func (s *source) Read(p []byte) (int, error) {
 	}
 	return n, err
 }
-
-type nopCloser struct{ io.Writer }
-
-func (nopCloser) Close() error { return nil }
 
 // prefixed starts an error with the host's name.
 func prefixed(name string, err error) error {

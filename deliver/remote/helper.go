@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -21,7 +22,9 @@ type Helper func(goos, goarch string) (Binary, error)
 type Binary struct {
 	SHA256 string // hex
 	Size   int64
-	Open   func() (io.ReadCloser, error)
+	// Open reads the program, or, where Gzipped, what gzip made of it.
+	Open    func() (io.ReadCloser, error)
+	Gzipped bool
 }
 
 // name is the binary's file on a server.
@@ -30,6 +33,24 @@ func (b Binary) name() string {
 		return "deliver-none"
 	}
 	return "deliver-" + b.SHA256[:16]
+}
+
+// Embedded gives the programs that lie in files, as deliver/build makes them:
+// OS-ARCH.gz, and in OS-ARCH.sha256 the digest and the size of what is in it. Where
+// there is none for a system, otherwise is asked.
+func Embedded(files fs.FS, otherwise Helper) Helper {
+	return func(goos, goarch string) (Binary, error) {
+		system := goos + "-" + goarch
+		sum, err := fs.ReadFile(files, system+".sha256")
+		if err != nil {
+			return otherwise(goos, goarch)
+		}
+		b := Binary{Gzipped: true, Open: func() (io.ReadCloser, error) { return files.Open(system + ".gz") }}
+		if _, err := fmt.Sscanf(string(sum), "%s %d\n", &b.SHA256, &b.Size); err != nil || len(b.SHA256) != hex.EncodedLen(sha256.Size) {
+			return Binary{}, fmt.Errorf("the digest of the helper for %s in this deliver is %q: build it anew by make build", system, sum)
+		}
+		return b, nil
+	}
 }
 
 // Executable gives the running program to servers of its own system; to

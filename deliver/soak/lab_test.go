@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"deliver/sshdtest"
 )
 
 // lab is servers behind HAProxy, with state, addresses and ports that no other
@@ -76,7 +78,9 @@ func (l *lab) script(name string, args ...string) string {
 // up starts so many servers, HAProxy and a project for them.
 func (l *lab) up(servers int) {
 	l.t.Helper()
-	build := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", filepath.Join(l.work, "bin")+"/", "deliver/cmd/deliver", "deliver/zoo/animal")
+	bin := filepath.Join(l.work, "bin")
+	sshdtest.ProgramInto(l.t, bin)
+	build := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", bin+"/", "deliver/zoo/animal")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	out, err := build.CombinedOutput()
 	require.NoError(l.t, err, string(out))

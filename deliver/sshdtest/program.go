@@ -1,6 +1,7 @@
 package sshdtest
 
 import (
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -10,9 +11,33 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Program builds deliver as it is installed, and returns the directory that it
-// is in. args go to go build.
-func Program(t testing.TB, args ...string) string {
+// Program builds deliver as it is installed, with its helpers inside, and returns
+// the directory that it is in.
+func Program(t testing.TB) string {
+	t.Helper()
+	dir := t.TempDir()
+	ProgramInto(t, dir)
+	return dir
+}
+
+// ProgramInto builds deliver, as Program does, into a directory.
+func ProgramInto(t testing.TB, dir string) {
+	t.Helper()
+	build(t, filepath.Join(dir, "deliver"))
+}
+
+// Helpers builds what deliver has inside for servers, and returns the directory
+// that it is in: OS-ARCH.gz and OS-ARCH.sha256.
+func Helpers(t testing.TB) string {
+	t.Helper()
+	dir := t.TempDir()
+	build(t, "--helpers", dir)
+	return dir
+}
+
+// PlainProgram builds deliver by go build with args. It has nothing inside for
+// servers, and puts itself there.
+func PlainProgram(t testing.TB, args ...string) string {
 	t.Helper()
 	dir := t.TempDir()
 	readSources(t)
@@ -22,13 +47,20 @@ func Program(t testing.TB, args ...string) string {
 	return dir
 }
 
+func build(t testing.TB, args ...string) {
+	t.Helper()
+	out, err := exec.Command(filepath.Join(readSources(t), "build"), args...).CombinedOutput()
+	require.NoError(t, err, string(out))
+}
+
 // readSources opens what the program is made of, or go test would take an
-// earlier result for one of today's program.
-func readSources(t testing.TB) {
+// earlier result for one of today's program. It returns the module's directory.
+func readSources(t testing.TB) string {
 	t.Helper()
 	_, file, _, _ := runtime.Caller(0)
-	require.NoError(t, filepath.WalkDir(filepath.Dir(filepath.Dir(file)), func(path string, entry os.DirEntry, err error) error {
-		if err != nil || entry.IsDir() || filepath.Ext(path) != ".go" {
+	module := filepath.Dir(filepath.Dir(file))
+	require.NoError(t, filepath.WalkDir(module, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() || filepath.Ext(path) != ".go" && path != filepath.Join(module, "build") {
 			return err
 		}
 		f, err := os.Open(path)
@@ -37,4 +69,5 @@ func readSources(t testing.TB) {
 		}
 		return f.Close()
 	}))
+	return module
 }

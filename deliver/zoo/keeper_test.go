@@ -44,7 +44,7 @@ type keeper interface {
 	end(s service)
 	// command runs on the keeper's machine.
 	command(name string, args ...string) *exec.Cmd
-	// tools is where deliver and the animal are there.
+	// tools is where deliver-host and the animal are there.
 	tools() string
 	// roots is a directory for roots there.
 	roots() string
@@ -53,7 +53,7 @@ type keeper interface {
 // server is the far side of deliver on a keeper's machine.
 func server(k keeper, root string) host.Server {
 	return host.NewClient(host.Place{App: "zoo", Root: root}, func(context.Context) (host.Session, error) {
-		return open(k.command(filepath.Join(k.tools(), "deliver"), "host"))
+		return open(k.command(filepath.Join(k.tools(), "deliver-host"), "host"))
 	})
 }
 

@@ -74,7 +74,7 @@ func build(t *testing.T) string {
 	dir, err := os.MkdirTemp("", "zoobin")
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	cmd := exec.Command("go", "build", "-trimpath", "-o", dir+"/", "deliver/cmd/deliver", "deliver/zoo/animal")
+	cmd := exec.Command("go", "build", "-trimpath", "-o", dir+"/", "deliver/cmd/deliver-host", "deliver/zoo/animal")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	out, err := cmd.CombinedOutput()
 	require.NoError(t, err, string(out))

@@ -23,7 +23,7 @@ func opener(s config.Settings) func(context.Context, inventory.Host) (host.Serve
 		HostKeys:       remote.HostKeyPolicy(s.HostKey),
 		ConnectTimeout: s.SSHTimeout,
 		Ramp:           remote.NewRamp(remote.DefaultHandshakes),
-		Helper:         remote.Executable(),
+		Helper:         helper(),
 	}
 	place := placeOf(s)
 	return func(ctx context.Context, h inventory.Host) (host.Server, error) {
