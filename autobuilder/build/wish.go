@@ -8,9 +8,10 @@ import (
 // Wish is a build that somebody asks for by hand.
 type Wish struct {
 	Project string `json:"project"`
-	Ref     string `json:"ref,omitempty"` // branch, tag or full commit; empty: the project's branch
-	Tag     string `json:"tag,omitempty"` // instead of Ref
-	Again   bool   `json:"again,omitempty"`
+	Ref     string `json:"ref,omitempty"`   // branch, tag or full commit; empty: the project's branch
+	Tag     string `json:"tag,omitempty"`   // instead of Ref
+	Again   bool   `json:"again,omitempty"` // also what was built
+	Back    bool   `json:"back,omitempty"`  // what was delivered before goes out again from its archive
 }
 
 // LockWish is a lock that somebody asks for.

@@ -19,6 +19,9 @@ func (d *Dispatcher) Trigger(ctx context.Context, w build.Wish, by string) (id s
 	if w.Ref != "" && w.Tag != "" {
 		return "", errMayNot("ref and tag are both given: keep one")
 	}
+	if w.Back && w.Ref == "" && w.Tag == "" {
+		return "", errMayNot("it is not said what to go back to: give its tag or commit")
+	}
 	ref := w.Ref
 	switch {
 	case w.Tag != "":
@@ -27,7 +30,7 @@ func (d *Dispatcher) Trigger(ctx context.Context, w build.Wish, by string) (id s
 		ref = "refs/heads/" + project.Branch
 	}
 	return d.ask(ctx, build.Delivery{ID: "trigger-" + build.NewID(now()), Event: build.Trigger, Push: build.Push{
-		Repo: project.Repo, Project: project.Name, Ref: ref, Pusher: by, Again: w.Again,
+		Repo: project.Repo, Project: project.Name, Ref: ref, Pusher: by, Again: w.Again, Back: w.Back,
 	}})
 }
 

@@ -32,8 +32,12 @@ type visitor struct {
 func visit(t *testing.T, c *crew, change ...func(*signin.Options)) *visitor {
 	t.Helper()
 	h, err := web.New(t.Context(), web.Options{
-		Projects: func() []build.Project { return []build.Project{project("shop", "", "https://git.test/acme/shop.git")} },
-		Ledger:   stock(), People: c, Desk: desk(change...), Console: (&tape{}).read, Log: slog.New(slog.DiscardHandler), Poll: time.Millisecond,
+		Projects: func() []build.Project {
+			p := project("shop", "", "https://git.test/acme/shop.git")
+			p.Chat = c.steerers
+			return []build.Project{p}
+		},
+		Ledger: fated{stock(), c}, People: c, Desk: desk(change...), Console: (&tape{}).read, Log: slog.New(slog.DiscardHandler), Poll: time.Millisecond,
 	})
 	require.NoError(t, err)
 	server := httptest.NewServer(h)
@@ -138,7 +142,7 @@ func TestAnotherSiteCannotAct(t *testing.T) {
 			v := visit(t, c)
 			v.signIn("token of grace")
 			v.headers = headers
-			for _, path := range []string{"/holds/h1/approve", "/api/v1/holds/h1/approve", "/sign-in", "/sign-out"} {
+			for _, path := range []string{"/holds/h1/approve", "/api/v1/holds/h1/approve", "/projects/shop/deploy", "/projects/shop/lock", "/sign-in", "/sign-out"} {
 				answer, _ := v.send(http.MethodPost, path, url.Values{"token": {"token of grace"}})
 				assert.Equal(t, http.StatusForbidden, answer.StatusCode, path)
 			}

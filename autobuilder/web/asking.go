@@ -29,7 +29,11 @@ func (s *server) apiTrigger(w http.ResponseWriter, r *http.Request, by string) {
 	var wish build.Wish
 	s.ask(w, r, &wish, func(ctx context.Context) (string, error) {
 		if p, ok := s.known(wish.Project); ok {
-			if why := build.MayNot(p.Chat.Deploy, by, "deploy", p.Name); why != "" {
+			list, do := p.Chat.Deploy, "deploy"
+			if wish.Back {
+				list, do = p.Chat.Rollback, "roll back"
+			}
+			if why := build.MayNot(list, by, do, p.Name); why != "" {
 				return "", mayNot(why)
 			}
 		}

@@ -6,34 +6,8 @@ import (
 	"io"
 	"net/http"
 
-	"github.com/go-chi/chi/v5"
-
 	"autobuilder/build"
 )
-
-// steers lets only those act on a project whom its config lets do so.
-func (s *server) steers(do string, lists func(build.Chat) []string, act func(http.ResponseWriter, *http.Request, steer)) http.HandlerFunc {
-	return s.acts(build.ScopeTrigger, func(w http.ResponseWriter, r *http.Request, by string) {
-		p, ok := s.known(chi.URLParam(r, "project"))
-		if !ok {
-			s.fail(w, r, http.StatusNotFound, "there is no project "+chi.URLParam(r, "project"))
-			return
-		}
-		if why := build.MayNot(lists(p.Chat), by, do, p.Name); why != "" {
-			s.fail(w, r, http.StatusConflict, why)
-			return
-		}
-		act(w, r, steer{p, by})
-	})
-}
-
-// steer is a project that somebody acts on who may.
-type steer struct {
-	build.Project
-	by string
-}
-
-func lockers(c build.Chat) []string { return c.Lock }
 
 func (s *server) apiLock(w http.ResponseWriter, r *http.Request, on steer) {
 	var wish build.LockWish
@@ -66,6 +40,24 @@ func (s *server) apiUnlock(w http.ResponseWriter, r *http.Request, on steer) {
 		return
 	}
 	s.answer(w, r, map[string]string{"unlocked": on.Name}, err)
+}
+
+func (s *server) formLock(w http.ResponseWriter, r *http.Request, on steer) {
+	wish := build.LockWish{Reason: r.PostForm.Get("reason"), For: r.PostForm.Get("for")}
+	l, err := wish.Lock(on.Name, on.by, s.Now())
+	if err != nil {
+		s.showProject(w, r, on.Project, refused{http.StatusBadRequest, err.Error()})
+		return
+	}
+	s.steered(w, r, on, s.People.Lock(r.Context(), l))
+}
+
+func (s *server) formUnlock(w http.ResponseWriter, r *http.Request, on steer) {
+	err := s.People.Unlock(r.Context(), on.Name, on.by, "")
+	if errors.Is(err, build.ErrUnknown) {
+		err = nil // somebody was faster
+	}
+	s.steered(w, r, on, err)
 }
 
 // read reads the JSON of a wish, of which an empty body is one; if it can't, it

@@ -2,6 +2,7 @@ package web_test
 
 import (
 	"context"
+	"fmt"
 	"slices"
 
 	"autobuilder/build"
@@ -19,6 +20,9 @@ type crew struct {
 	err     error
 	did     []string
 	ticks   []build.Tick
+
+	fate     build.Fate // of what is asked for
+	steerers build.Chat // of the project
 }
 
 func (c *crew) Holds(_ context.Context, all bool) ([]build.Hold, error) {
@@ -65,6 +69,31 @@ func (c *crew) Live(context.Context) ([]build.Live, error) { return c.live, c.er
 func (c *crew) Commits(context.Context, string, string, string) ([]build.Commit, error) {
 	return c.commits, c.err
 }
+
+func (c *crew) Trigger(_ context.Context, w build.Wish, by string) (string, error) {
+	c.did = append(c.did, fmt.Sprintf("%s asks for %s of %s, again: %t, back: %t", by, w.Ref, w.Project, w.Again, w.Back))
+	return "wish", c.err
+}
+
+func (c *crew) Lock(_ context.Context, l build.Lock) error {
+	c.did = append(c.did, fmt.Sprintf("%s locks %s: %s, for %s", l.By, l.Project, l.Reason, l.Until.Sub(l.Since)))
+	return c.err
+}
+
+func (c *crew) Unlock(_ context.Context, project, by, _ string) error {
+	if c.err == nil {
+		c.did = append(c.did, by+" unlocks "+project)
+	}
+	return c.err
+}
+
+// fated is a ledger that tells of the crew's fate.
+type fated struct {
+	*shelf
+	crew *crew
+}
+
+func (f fated) Fate(context.Context, string) (build.Fate, error) { return f.crew.fate, nil }
 
 // desk knows three tokens.
 func desk(change ...func(*signin.Options)) func() *signin.Desk {

@@ -28,6 +28,8 @@ type timeline struct {
 	Plot    *plot
 	Older   string // ID of the last, if there are more
 	Newest  bool   // it begins with the newest
+
+	Steering steering
 }
 
 // entry is one build of a timeline.
@@ -47,11 +49,16 @@ func (s *server) project(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, r, http.StatusNotFound, "there is no project "+name)
 		return
 	}
+	s.showProject(w, r, project, refused{status: http.StatusOK})
+}
+
+func (s *server) showProject(w http.ResponseWriter, r *http.Request, project build.Project, no refused) {
 	t, err := s.timeline(r.Context(), project, r.URL.Query().Get("before"))
 	if err != nil {
 		s.failed(w, r, err)
 		return
 	}
+	t.Steering = s.steering(r, t, no)
 	var builds []build.Build
 	for _, e := range t.Entries {
 		builds = append(builds, e.Build)
@@ -62,9 +69,11 @@ func (s *server) project(w http.ResponseWriter, r *http.Request) {
 			row.Open = append(row.Open, b)
 		}
 	}
-	s.show(w, r, "project", http.StatusOK, page{
-		Title: name, Section: "projects", Refresh: refresh(builds), Say: summary([]standing{row}), Body: t,
-	})
+	p := page{Title: project.Name, Section: "projects", Say: summary([]standing{row}), Body: t}
+	if no.why == "" {
+		p.Refresh = refresh(builds)
+	}
+	s.show(w, r, "project", no.status, p)
 }
 
 func (s *server) timeline(ctx context.Context, p build.Project, before string) (timeline, error) {

@@ -35,6 +35,8 @@ type Ledger interface {
 	Fates(ctx context.Context, limit int) ([]build.Fate, error)
 	// FatesOf gives the deliveries that asked for a build, oldest first.
 	FatesOf(ctx context.Context, id string) ([]build.Fate, error)
+	// Fate gives what became of one delivery.
+	Fate(ctx context.Context, id string) (build.Fate, error)
 	// Search gives the newest deliveries that a word means, newest first.
 	Search(ctx context.Context, word string, limit int) ([]build.Fate, error)
 	// RolloutsOf gives the runs of deliver that a build made, oldest first.
@@ -124,6 +126,10 @@ func (s *server) pageRoutes(r chi.Router) {
 	r.Get("/", s.board)
 	r.Get("/events", s.events)
 	r.Get("/projects/{project}", s.project)
+	r.Post("/projects/{project}/deploy", s.steers("deploy", deployers, s.formDeploy))
+	r.Post("/projects/{project}/rollback", s.steers("roll back", returners, s.formRollback))
+	r.Post("/projects/{project}/lock", s.steers("lock", lockers, s.formLock))
+	r.Post("/projects/{project}/unlock", s.steers("unlock", lockers, s.formUnlock))
 	r.Get("/builds/{id}", s.build)
 	r.Get("/builds/{id}/console", s.consoleText)
 	r.Get("/builds/{id}/console/events", s.consoleEvents)

@@ -66,6 +66,8 @@ func (s *shelf) Older(context.Context, string, string, int) ([]build.Build, erro
 
 func (s *shelf) FatesOf(context.Context, string) ([]build.Fate, error) { return nil, s.err }
 
+func (s *shelf) Fate(context.Context, string) (build.Fate, error) { return build.Fate{}, s.err }
+
 func (s *shelf) Search(_ context.Context, word string, _ int) ([]build.Fate, error) {
 	var found []build.Fate
 	for _, f := range s.fates {
