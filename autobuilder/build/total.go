@@ -23,5 +23,9 @@ type Backlog struct {
 	Notifier string    `json:"notifier"`
 	Letters  int       `json:"letters"`
 	Oldest   time.Time `json:"oldest,omitzero"`
-	Error    string    `json:"error,omitempty"` // of the oldest that was tried
+	// Of the oldest that was not taken: how often it was tried, what the place said
+	// the last time, and when it is tried again, or later if the place is down.
+	Tries int       `json:"tries,omitempty"`
+	Error string    `json:"error,omitempty"`
+	Next  time.Time `json:"next,omitzero"`
 }

@@ -129,8 +129,10 @@ func scanEvent(rows *sql.Rows) (build.Event, error) {
 // Backlogs are those of all notifiers, by name.
 func (l *Ledger) Backlogs(ctx context.Context) ([]build.Backlog, error) {
 	found, err := query(ctx, l.read, scanBacklog, `SELECT n.name, count(o.event), coalesce(min(e.at), ''),
-			coalesce((SELECT error FROM outbox WHERE notifier = n.name AND error <> '' ORDER BY event LIMIT 1), '')
+			coalesce(f.tries, 0), coalesce(f.error, ''), coalesce(f.due, '')
 		FROM notifiers n LEFT JOIN outbox o ON o.notifier = n.name LEFT JOIN events e ON e.seq = o.event
+		LEFT JOIN outbox f ON f.notifier = n.name
+			AND f.event = (SELECT min(event) FROM outbox WHERE notifier = n.name AND error <> '')
 		GROUP BY n.name ORDER BY n.name`)
 	if err != nil {
 		return nil, fmt.Errorf("count what is to be told: %w", err)
@@ -140,8 +142,8 @@ func (l *Ledger) Backlogs(ctx context.Context) ([]build.Backlog, error) {
 
 func scanBacklog(rows *sql.Rows) (build.Backlog, error) {
 	var b build.Backlog
-	var oldest string
-	err := rows.Scan(&b.Notifier, &b.Letters, &oldest, &b.Error)
-	b.Oldest = parseTime(oldest)
+	var oldest, next string
+	err := rows.Scan(&b.Notifier, &b.Letters, &oldest, &b.Tries, &b.Error, &next)
+	b.Oldest, b.Next = parseTime(oldest), parseTime(next)
 	return b, err
 }

@@ -131,7 +131,8 @@ func TestEachNotifierHasItsOwnLetters(t *testing.T) {
 	assert.Equal(t, "b2", room[1].Build)
 
 	require.NoError(t, l.Try(t.Context(), room[0], noon))
-	require.NoError(t, l.Delay(t.Context(), room[0], time.Now().Add(time.Hour), "it is down"))
+	later := time.Now().Add(time.Hour).UTC().Truncate(time.Microsecond)
+	require.NoError(t, l.Delay(t.Context(), room[0], later, "it is down"))
 	assert.Len(t, letters(t, l, "room"), 1, "the thread waits, and keeps its order")
 	backlogs, err := l.Backlogs(t.Context())
 	require.NoError(t, err)
@@ -139,6 +140,10 @@ func TestEachNotifierHasItsOwnLetters(t *testing.T) {
 	assert.Equal(t, "room", backlogs[1].Notifier)
 	assert.Equal(t, 3, backlogs[1].Letters)
 	assert.Equal(t, "it is down", backlogs[1].Error)
+	assert.Equal(t, 1, backlogs[1].Tries)
+	assert.Equal(t, later, backlogs[1].Next)
+	assert.Zero(t, backlogs[0].Tries)
+	assert.Zero(t, backlogs[0].Next)
 
 	require.NoError(t, l.Delay(t.Context(), room[0], noon, "it is up"))
 	again := letters(t, l, "room")[0]

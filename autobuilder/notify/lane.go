@@ -117,7 +117,8 @@ func (l *lane) delay(ctx context.Context, letter build.Letter, why error) error 
 		return l.Outbox.Sent(ctx, letter, letter.Ref)
 	}
 	l.Log.Warn("message not taken", "notifier", l.name, "event", letter.Seq, "kind", letter.Kind, "build", letter.Build, "error", why)
-	return l.Outbox.Delay(ctx, letter, time.Now().Add(l.pause(letter.Tries)), why.Error())
+	text := NewRedactor(l.Write.Secrets).Text(why.Error()) // the page shows it
+	return l.Outbox.Delay(ctx, letter, time.Now().Add(l.pause(letter.Tries)), text)
 }
 
 // pause is the time until a letter is tried again that was tried so often before.

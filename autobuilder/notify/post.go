@@ -4,24 +4,26 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
 )
 
 // post sends JSON, and says in the words of Sink what became of it.
-func post(ctx context.Context, url string, body []byte, header http.Header) error {
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(body))
+func post(ctx context.Context, address string, body []byte, header http.Header) error {
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, address, bytes.NewReader(body))
 	if err != nil {
 		return err
 	}
 	request.Header = header
 	request.Header.Set("Content-Type", "application/json")
 	request.Header.Set("User-Agent", "autobuilder")
-	response, err := client().Do(request)
+	response, err := exchange(request)
 	if err != nil {
 		return err
 	}
@@ -31,13 +33,13 @@ func post(ctx context.Context, url string, body []byte, header http.Header) erro
 }
 
 // get fetches JSON.
-func get(ctx context.Context, url string, into any) error {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
+func get(ctx context.Context, address string, into any) error {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, http.NoBody)
 	if err != nil {
 		return err
 	}
 	request.Header.Set("User-Agent", "autobuilder")
-	response, err := client().Do(request)
+	response, err := exchange(request)
 	if err != nil {
 		return err
 	}
@@ -61,6 +63,16 @@ const mostAnswer = 1 << 10
 // client follows no redirect: a POST would become a GET, and be lost.
 func client() *http.Client {
 	return &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+}
+
+// exchange sends a request. Its error has no more of the address than the host: a
+// path or a query may be what a webhook proves itself with, and errors are shown.
+func exchange(request *http.Request) (*http.Response, error) {
+	response, err := client().Do(request)
+	if wrapped := new(url.Error); errors.As(err, &wrapped) {
+		return nil, fmt.Errorf("reach %s: %w", request.URL.Host, wrapped.Err)
+	}
+	return response, err
 }
 
 func judge(response *http.Response, text string) error {

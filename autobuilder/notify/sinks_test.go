@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -71,6 +72,40 @@ func TestAWebhookMayWantSomeEventsOnly(t *testing.T) {
 	s.told()
 	require.Len(t, place.requests(), 1)
 	assert.Equal(t, "superseded", place.requests()[0].header.Get("X-Autobuilder-Event"))
+}
+
+// What is written of a place that is down is shown to people.
+func TestWhyAPlaceIsDownTellsNoSecret(t *testing.T) {
+	t.Parallel()
+	nobody := labtest.Free(t, 1)[0]
+	place := newEndpoint(t)
+	place.answer = func(int) (int, http.Header) { return http.StatusTeapot, http.Header{} }
+	s := newStage(t, map[string]notify.Sink{
+		"webhook gone": notify.Webhook{URL: "http://" + nobody + "/hooks/T0KEN?key=T0KEN", Secret: []byte("k")},
+		"room":         &list{fail: func(notify.Message) error { return errors.New("the token hunter2-hunter2 is old") }},
+		"graphite":     notify.Graphite{URL: place.URL + "/T0KEN"},
+	})
+	s.options.Write.Secrets = []string{"hunter2-hunter2"}
+	s.run()
+	s.add("b1", newCommit)
+	said := map[string]build.Backlog{}
+	require.Eventually(t, func() bool {
+		backlogs, err := s.book.Backlogs(t.Context())
+		for _, b := range backlogs {
+			if b.Error != "" {
+				said[b.Notifier] = b
+			}
+		}
+		return err == nil && len(said) == 3
+	}, patient, tick)
+	assert.Contains(t, said["webhook gone"].Error, "reach "+nobody+": dial tcp")
+	assert.Equal(t, "the token [secret] is old", said["room"].Error)
+	assert.Contains(t, said["graphite"].Error, "refused: 418 I'm a teapot")
+	for name, b := range said {
+		assert.NotContains(t, b.Error, "T0KEN", name)
+		assert.Positive(t, b.Tries, name)
+		assert.False(t, b.Next.IsZero(), name)
+	}
 }
 
 func TestARedirectIsNotFollowed(t *testing.T) {

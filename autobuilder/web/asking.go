@@ -13,6 +13,8 @@ import (
 type state struct {
 	Pending  int      `json:"pending"` // deliveries that are not decided
 	Projects []status `json:"projects"`
+	// Outbox is what notifiers have not been told yet.
+	Outbox []build.Backlog `json:"outbox"`
 }
 
 func (s *server) apiStatus(w http.ResponseWriter, r *http.Request) {
@@ -20,6 +22,9 @@ func (s *server) apiStatus(w http.ResponseWriter, r *http.Request) {
 	var err error
 	if now.Projects, err = s.statuses(r.Context()); err == nil {
 		now.Pending, err = s.Ledger.Undecided(r.Context())
+	}
+	if err == nil {
+		now.Outbox, err = s.backlogs(r)
 	}
 	s.answer(w, r, now, err)
 }

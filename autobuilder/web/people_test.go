@@ -21,6 +21,7 @@ type crew struct {
 	did     []string
 	ticks   []build.Tick
 
+	backlogs []build.Backlog
 	fate     build.Fate // of what is asked for
 	steerers build.Chat // of the project
 }
@@ -87,13 +88,17 @@ func (c *crew) Unlock(_ context.Context, project, by, _ string) error {
 	return c.err
 }
 
-// fated is a ledger that tells of the crew's fate.
+// fated is a ledger that tells of the crew's fate, and of who was not told.
 type fated struct {
 	*shelf
 	crew *crew
 }
 
 func (f fated) Fate(context.Context, string) (build.Fate, error) { return f.crew.fate, nil }
+
+func (f fated) Backlogs(context.Context) ([]build.Backlog, error) {
+	return slices.Clone(f.crew.backlogs), nil
+}
 
 // desk knows three tokens.
 func desk(change ...func(*signin.Options)) func() *signin.Desk {

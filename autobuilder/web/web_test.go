@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -25,10 +26,13 @@ var pushed = time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC)
 
 // shelf is a ledger in memory.
 type shelf struct {
-	mu      sync.Mutex
-	builds  []build.Build // newest first
-	fates   []build.Fate
-	locks   []build.Lock
+	mu     sync.Mutex
+	builds []build.Build // newest first
+	fates  []build.Fate
+	locks  []build.Lock
+
+	backlogs []build.Backlog
+
 	err     error
 	version int64
 }
@@ -81,6 +85,10 @@ func (s *shelf) Search(_ context.Context, word string, _ int) ([]build.Fate, err
 func (s *shelf) RolloutsOf(context.Context, string) ([]build.Rollout, error) { return nil, s.err }
 
 func (s *shelf) Locks(context.Context) ([]build.Lock, error) { return s.locks, s.err }
+
+func (s *shelf) Backlogs(context.Context) ([]build.Backlog, error) {
+	return slices.Clone(s.backlogs), s.err
+}
 
 func (s *shelf) Undecided(context.Context) (int, error) { return 3, s.err }
 
@@ -424,4 +432,35 @@ func TestAPageHearsThatSomethingHasChanged(t *testing.T) {
 		assert.Equal(t, "change", (<-events).name, address)
 		stop()
 	}
+}
+
+func TestTheLedgerSaysWhoHasNotBeenTold(t *testing.T) {
+	ledger := stock()
+	ledger.backlogs = []build.Backlog{{Notifier: "pagerduty"}, {Notifier: "webhook ops"}}
+	server := open(t, ledger, (&tape{}).read)
+	_, page := get(t, server.URL+"/ledger")
+	assert.Contains(t, page, "Everybody has been told everything: pagerduty, webhook ops.")
+	ledger.backlogs[1] = build.Backlog{
+		Notifier: "webhook ops", Letters: 3, Oldest: pushed, Tries: 4, Error: "reach <ops.test>: connection refused", Next: pushed.Add(time.Hour),
+	}
+	_, page = get(t, server.URL+"/ledger")
+	assert.Contains(t, page, "Who has not been told yet")
+	assert.Contains(t, page, "webhook ops")
+	assert.Contains(t, page, "not taken")
+	assert.Contains(t, page, "2026-11-23 11:00:00")
+	assert.NotContains(t, page, "connection refused", "that is for those who have signed in")
+	assert.NotContains(t, page, "pagerduty")
+	_, text := get(t, server.URL+"/api/v1/status")
+	assert.Contains(t, text, `"notifier":"webhook ops","letters":3`)
+	assert.NotContains(t, text, "connection refused")
+
+	c := waiting()
+	v := visit(t, c)
+	v.send(http.MethodGet, "/", nil)
+	c.backlogs = ledger.backlogs
+	_, _ = v.signIn("token of eve")
+	_, page = v.send(http.MethodGet, "/ledger", nil)
+	assert.Contains(t, page, "reach &lt;ops.test&gt;: connection refused")
+	_, page = v.send(http.MethodGet, "/ledger?q=cccc", nil)
+	assert.NotContains(t, page, "ops.test")
 }

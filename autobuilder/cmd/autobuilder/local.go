@@ -99,6 +99,9 @@ func (l *local) Status(ctx context.Context) (standing, error) {
 		}
 		now.Projects = append(now.Projects, one)
 	}
+	if now.Outbox, err = l.book.Backlogs(ctx); err != nil {
+		return now, err
+	}
 	now.address = l.cfg.Listen
 	now.Server, now.Ready = askReady(ctx, "http://"+l.cfg.Listen)
 	return now, nil

@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"autobuilder/build"
+	"autobuilder/labtest"
 )
 
 // listener is a program of the team's that is told of everything.
@@ -90,4 +91,26 @@ func TestATeamsProgramIsToldOfABuild(t *testing.T) {
 	told := l.told()
 	s.serve()
 	assert.Equal(t, told, l.told(), "what was told is not told again")
+}
+
+func TestStatusSaysWhoHasNotBeenTold(t *testing.T) {
+	t.Parallel()
+	gone := labtest.Free(t, 1)[0]
+	s := newStage(t, anyPorts+"\nnotify: {webhooks: [{name: ops, url: 'http://"+gone+"/in', secret_env: SECRET}]}")
+	v := s.serve()
+	s.commit("one")
+	v.tell("d1", "refs/heads/master")
+	s.reaches(0, build.Succeeded)
+	var now standing
+	require.Eventually(t, func() bool {
+		out, _ := s.command("status", "--json")
+		return json.Unmarshal([]byte(out), &now) == nil && len(now.Outbox) == 1 && now.Outbox[0].Letters > 1 && now.Outbox[0].Error != ""
+	}, patient, 100*time.Millisecond)
+	assert.Contains(t, now.Outbox[0].Error, "reach "+gone)
+	out, _ := s.command("status")
+	assert.Contains(t, out, "NOT TOLD YET")
+	assert.Contains(t, out, "webhook ops")
+	out, _, _ = v.far("", "status")
+	assert.Contains(t, out, "webhook ops")
+	assert.NotContains(t, out, gone, "why is not for everybody")
 }

@@ -121,7 +121,8 @@ func (r *remote) Close() { r.client.CloseIdleConnections() }
 // Status is how far the projects of the server are.
 func (r *remote) Status(ctx context.Context) (standing, error) {
 	var told struct {
-		Pending  int `json:"pending"`
+		Pending  int             `json:"pending"`
+		Outbox   []build.Backlog `json:"outbox"`
 		Projects []struct {
 			Project struct{ Name string } `json:"project"`
 			Last    *build.Build          `json:"last"`
@@ -132,7 +133,7 @@ func (r *remote) Status(ctx context.Context) (standing, error) {
 	if err := r.get(ctx, "status", nil, &told); err != nil {
 		return standing{}, err
 	}
-	now := standing{Pending: told.Pending, address: r.base.Host}
+	now := standing{Pending: told.Pending, Outbox: told.Outbox, address: r.base.Host}
 	for _, p := range told.Projects {
 		now.Projects = append(now.Projects, project{Name: p.Project.Name, Last: p.Last, Good: p.Good, Lock: p.Lock})
 	}

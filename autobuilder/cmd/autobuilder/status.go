@@ -29,6 +29,8 @@ type standing struct {
 	Ready    bool      `json:"ready"`
 	Pending  int       `json:"pending"` // deliveries that are not decided
 	Projects []project `json:"projects"`
+	// Outbox is what notifiers have not been told yet.
+	Outbox []build.Backlog `json:"outbox"`
 
 	address string
 }
@@ -100,6 +102,25 @@ func printStanding(out io.Writer, now standing) error {
 			why = p.Lock.Words()
 		}
 		row(table, p.Name, label(last), string(last.State), numberOf(last), clock(last.Created), label(good), why)
+	}
+	if err := table.Flush(); err != nil {
+		return err
+	}
+	return printOutbox(out, now.Outbox)
+}
+
+// printOutbox shows the notifiers that have not been told everything.
+func printOutbox(out io.Writer, backlogs []build.Backlog) error {
+	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	behind := 0
+	for _, b := range backlogs {
+		if b.Letters == 0 {
+			continue
+		}
+		if behind++; behind == 1 {
+			fmt.Fprintln(table, "\nNOT TOLD YET\tMESSAGES\tOLDEST\tTRIES\tNEXT\tWHY")
+		}
+		row(table, b.Notifier, fmt.Sprint(b.Letters), clock(b.Oldest), fmt.Sprint(b.Tries), clock(b.Next), b.Error)
 	}
 	return table.Flush()
 }
