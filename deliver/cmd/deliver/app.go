@@ -73,6 +73,7 @@ func runIn(ctx context.Context, args []string, e *environment) (err error) {
 // completed gives every command what all have: the flags of the settings and
 // of the output, and errors instead of silence.
 func completed(tree []*cli.Command, e *environment) []*cli.Command {
+	common := slices.Concat(outputFlags(e), settingFlags(e))
 	for _, c := range tree {
 		c.HideHelp = true
 		c.OnUsageError = badUsage
@@ -80,13 +81,24 @@ func completed(tree []*cli.Command, e *environment) []*cli.Command {
 			continue
 		}
 		c.Before = noArguments
-		for _, f := range slices.Concat(outputFlags(e), settingFlags(e)) {
-			if findFlag(c, f.Names()[0]) == nil {
+		own := flagNames(c.Flags) // which may say something of their own about a setting
+		for _, f := range common {
+			if !own[f.Names()[0]] {
 				c.Flags = append(c.Flags, f)
 			}
 		}
 	}
 	return tree
+}
+
+func flagNames(flags []cli.Flag) map[string]bool {
+	names := map[string]bool{}
+	for _, f := range flags {
+		for _, name := range f.Names() {
+			names[name] = true
+		}
+	}
+	return names
 }
 
 func newApp(e *environment, tree []*cli.Command) *cli.App {
