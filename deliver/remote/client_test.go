@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/crypto/blake2b"
 
 	"deliver/host"
 	"deliver/host/hosttest"
@@ -136,9 +137,9 @@ func linkedTo(program string) remote.Helper {
 }
 
 func binary(text []byte) remote.Binary {
-	sum := sha256.Sum256(text)
+	sum, fast := sha256.Sum256(text), blake2b.Sum512(text)
 	return remote.Binary{
-		SHA256: hex.EncodeToString(sum[:]), Size: int64(len(text)),
+		SHA256: hex.EncodeToString(sum[:]), BLAKE2b: hex.EncodeToString(fast[:]), Size: int64(len(text)),
 		Open: func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(text)), nil },
 	}
 }

@@ -22,8 +22,8 @@ func Seconds(s string) time.Duration { return seconds(s) }
 
 // Scripts are the scripts of a first session for a root and a helper.
 func Scripts(root string, b Binary) (commands []string, err error) {
-	for _, body := range []string{tryingScript, provingScript} {
-		command, err := script(body, root, b)
+	for _, s := range []script{b.trying(), b.proving()} {
+		command, err := s.command(root, b)
 		if err != nil {
 			return nil, err
 		}

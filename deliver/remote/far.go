@@ -40,11 +40,11 @@ func newFar(name, root string, find Helper) *far {
 // open starts the helper in a new session. Before the first one of a
 // connection it is proven whole, or put there.
 func (f *far) open(ctx context.Context, conn *connection) (*session, error) {
-	body := tryingScript
+	first := f.bin.trying()
 	if conn.proven {
-		body = startingScript
+		first = f.bin.starting()
 	}
-	s, g, err := f.run(ctx, conn, body)
+	s, g, err := f.run(ctx, conn, first)
 	switch {
 	case err != nil:
 		return nil, err
@@ -62,7 +62,7 @@ func (f *far) open(ctx context.Context, conn *connection) (*session, error) {
 // where it is missing.
 func (f *far) prove(ctx context.Context, conn *connection) (*session, error) {
 	for put := false; ; {
-		s, g, err := f.run(ctx, conn, provingScript)
+		s, g, err := f.run(ctx, conn, f.bin.proving())
 		switch {
 		case err != nil:
 			return nil, err
@@ -99,8 +99,8 @@ func (f *far) supply(ctx context.Context, conn *connection, g greeting) (put boo
 }
 
 // run starts a script and reads up to its greeting.
-func (f *far) run(ctx context.Context, conn *connection, body string) (*session, greeting, error) {
-	s, err := f.launch(ctx, conn, body)
+func (f *far) run(ctx context.Context, conn *connection, what script) (*session, greeting, error) {
+	s, err := f.launch(ctx, conn, what)
 	if err != nil {
 		return nil, greeting{}, err
 	}
@@ -112,8 +112,8 @@ func (f *far) run(ctx context.Context, conn *connection, body string) (*session,
 	return s, g, nil
 }
 
-func (f *far) launch(ctx context.Context, conn *connection, body string, more ...string) (*session, error) {
-	command, err := script(body, f.root, f.bin, more...)
+func (f *far) launch(ctx context.Context, conn *connection, what script) (*session, error) {
+	command, err := what.command(f.root, f.bin)
 	if err != nil {
 		return nil, &host.Error{Kind: host.KindFailed, Message: fmt.Sprintf("%s: %v", f.name, err)}
 	}
@@ -191,7 +191,7 @@ func (f *far) surprise(s *session, g greeting) error {
 
 // install puts the helper there.
 func (f *far) install(ctx context.Context, conn *connection, how string) error {
-	s, err := f.launch(ctx, conn, installingScript, how)
+	s, err := f.launch(ctx, conn, f.bin.installing(how))
 	if err != nil {
 		return err
 	}

@@ -185,7 +185,7 @@ func tools(t *testing.T, names ...string) string {
 func TestAServerWithFewTools(t *testing.T) {
 	t.Parallel()
 	few := []string{"sh", "cat", "mkdir", "mv", "rm", "ls", "chmod", "uname", "wc"}
-	for name, more := range map[string][]string{"neither gzip nor sha256sum": nil, "no gzip": {"sha256sum", "sync"}, "no sha256sum": {"gzip"}} {
+	for name, more := range map[string][]string{"neither gzip nor sha256sum": nil, "no gzip": {"sha256sum", "sync"}, "no sha256sum": {"gzip"}, "b2sum alone": {"b2sum"}} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			c := newClient(t)
@@ -195,6 +195,22 @@ func TestAServerWithFewTools(t *testing.T) {
 			path := filepath.Join(root, ".deliver", "bin", nameOf(t, c.opts.Helper))
 			require.NoError(t, os.Truncate(path, 8))
 			look(t, c.dialAt(t, "h1", root))
+		})
+	}
+}
+
+func TestAHelperThatIsThereIsStartedAtOnce(t *testing.T) {
+	t.Parallel()
+	for name, path := range map[string]string{"b2sum": tools(t, "b2sum"), "sha256sum": tools(t, "sha256sum")} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := newClient(t)
+			sshd := c.serve(t, "h1", "SetEnv PATH="+path+":"+tools(t, "sh", "cat", "mkdir", "mv", "rm", "ls", "chmod", "uname", "wc"))
+			root := t.TempDir()
+			look(t, c.dialAt(t, "h1", root))
+			before := sshd.logged(t, "Starting session")
+			look(t, c.dialAt(t, "h1", root))
+			assert.Equal(t, before+1, sshd.logged(t, "Starting session"))
 		})
 	}
 }

@@ -11,6 +11,8 @@ import (
 	"runtime"
 	"sync"
 
+	"golang.org/x/crypto/blake2b"
+
 	"deliver/host"
 )
 
@@ -20,8 +22,9 @@ type Helper func(goos, goarch string) (Binary, error)
 
 // Binary is a program that is put on servers.
 type Binary struct {
-	SHA256 string // hex
-	Size   int64
+	SHA256  string // hex
+	BLAKE2b string // hex, of 512 bits; what servers find fastest
+	Size    int64
 	// Open reads the program, or, where Gzipped, what gzip made of it.
 	Open    func() (io.ReadCloser, error)
 	Gzipped bool
@@ -36,18 +39,18 @@ func (b Binary) name() string {
 }
 
 // Embedded gives the programs that lie in files, as deliver/build makes them:
-// OS-ARCH.gz, and in OS-ARCH.sha256 the digest and the size of what is in it. Where
-// there is none for a system, otherwise is asked.
+// OS-ARCH.gz, and in OS-ARCH.sums the SHA-256, the BLAKE2b and the size of what is in
+// it. Where there is none for a system, otherwise is asked.
 func Embedded(files fs.FS, otherwise Helper) Helper {
 	return func(goos, goarch string) (Binary, error) {
 		system := goos + "-" + goarch
-		sum, err := fs.ReadFile(files, system+".sha256")
+		sums, err := fs.ReadFile(files, system+".sums")
 		if err != nil {
 			return otherwise(goos, goarch)
 		}
 		b := Binary{Gzipped: true, Open: func() (io.ReadCloser, error) { return files.Open(system + ".gz") }}
-		if _, err := fmt.Sscanf(string(sum), "%s %d\n", &b.SHA256, &b.Size); err != nil || len(b.SHA256) != hex.EncodedLen(sha256.Size) {
-			return Binary{}, fmt.Errorf("the digest of the helper for %s in this deliver is %q: build it anew by make build", system, sum)
+		if _, err := fmt.Sscanf(string(sums), "%64s %128s %d\n", &b.SHA256, &b.BLAKE2b, &b.Size); err != nil || len(b.SHA256+b.BLAKE2b) != 64+128 {
+			return Binary{}, fmt.Errorf("the digests of the helper for %s in this deliver are %q: build it anew by make build", system, sums)
 		}
 		return b, nil
 	}
@@ -106,13 +109,18 @@ func fileBinary(path string) (Binary, error) {
 	}
 	defer f.Close()
 	sum := sha256.New()
-	size, err := io.Copy(sum, f)
+	fast, err := blake2b.New512(nil)
+	if err != nil {
+		return Binary{}, fmt.Errorf("read the helper: %w", err)
+	}
+	size, err := io.Copy(io.MultiWriter(sum, fast), f)
 	if err != nil {
 		return Binary{}, fmt.Errorf("read the helper %s: %w", path, err)
 	}
 	return Binary{
-		SHA256: hex.EncodeToString(sum.Sum(nil)),
-		Size:   size,
-		Open:   func() (io.ReadCloser, error) { return os.Open(path) },
+		SHA256:  hex.EncodeToString(sum.Sum(nil)),
+		BLAKE2b: hex.EncodeToString(fast.Sum(nil)),
+		Size:    size,
+		Open:    func() (io.ReadCloser, error) { return os.Open(path) },
 	}, nil
 }

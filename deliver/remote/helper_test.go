@@ -69,7 +69,7 @@ func TestAServerGetsTheHelperThatIsInside(t *testing.T) {
 			b, err := remote.Embedded(os.DirFS(files), nothingElse(t))("linux", goarch)
 			require.NoError(t, err)
 			whole := binary([]byte(read(t, program)))
-			assert.Equal(t, []any{whole.SHA256, whole.Size}, []any{b.SHA256, b.Size})
+			assert.Equal(t, []any{whole.SHA256, whole.BLAKE2b, whole.Size}, []any{b.SHA256, b.BLAKE2b, b.Size})
 			parsed, err := elf.Open(program)
 			require.NoError(t, err)
 			defer parsed.Close()
@@ -110,12 +110,13 @@ func TestWhatIsNotInsideIsLookedForElsewhere(t *testing.T) {
 	assert.Equal(t, []string{nameOf(t, remote.Executable())}, helpers(t, root))
 }
 
-func TestAHelperInsideWithoutItsDigest(t *testing.T) {
+func TestAHelperInsideWithoutItsDigests(t *testing.T) {
 	t.Parallel()
-	for _, sum := range []string{"", "abc 12\n", strings.Repeat("a", 64), strings.Repeat("a", 64) + " many\n"} {
-		files := fstest.MapFS{"linux-arm64.sha256": {Data: []byte(sum)}}
+	whole := strings.Repeat("a", 64) + " " + strings.Repeat("b", 128)
+	for _, sums := range []string{"", "abc 12\n", whole, whole + " many\n", whole[2:] + " 12\n", whole + "b 12\n"} {
+		files := fstest.MapFS{"linux-arm64.sums": {Data: []byte(sums)}}
 		_, err := remote.Embedded(files, nothingElse(t))("linux", "arm64")
-		assert.ErrorContains(t, err, "the digest of the helper for linux-arm64 in this deliver is")
+		assert.ErrorContains(t, err, "the digests of the helper for linux-arm64 in this deliver are")
 	}
 }
 
@@ -124,8 +125,8 @@ func TestAHelperInsideThatIsDamaged(t *testing.T) {
 	c := newClient(t)
 	c.serve(t, "h1")
 	files := fstest.MapFS{}
-	for _, name := range []string{"linux-" + runtime.GOARCH + ".gz", "linux-" + runtime.GOARCH + ".sha256"} {
-		files[name] = &fstest.MapFile{Data: []byte(strings.Repeat("a", 64) + " 12\n")}
+	for _, name := range []string{"linux-" + runtime.GOARCH + ".gz", "linux-" + runtime.GOARCH + ".sums"} {
+		files[name] = &fstest.MapFile{Data: []byte(strings.Repeat("a", 64) + " " + strings.Repeat("b", 128) + " 12\n")}
 	}
 	c.opts.Helper = remote.Embedded(files, nothingElse(t))
 	root := t.TempDir()

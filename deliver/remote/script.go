@@ -12,8 +12,34 @@ import (
 // that they pass through any login shell (csh and fish too) unharmed.
 //
 // All get: $1 what follows the home directory in the root, $2 the helper's
-// file name, $3 its SHA-256, $4 its size. $r is the root. What a script says is
-// the last thing it does: this side may hang up on it then.
+// file name. $r is the root. What a script says is the last thing it does: this
+// side may hang up on it then.
+
+// script is one of them, and what it gets more.
+type script struct {
+	body  string
+	words []string
+}
+
+func (b Binary) trying() script {
+	return script{tryingScript, []string{brief(b.BLAKE2b), brief(b.SHA256)}}
+}
+func (b Binary) starting() script { return script{body: startingScript} }
+func (b Binary) proving() script {
+	return script{provingScript, []string{quote(b.SHA256), strconv.FormatInt(b.Size, 10)}}
+}
+
+func (b Binary) installing(how string) script {
+	return script{installingScript, []string{quote(b.SHA256), strconv.FormatInt(b.Size, 10), how}}
+}
+
+// brief is as much of a digest as shows that a file is another one: 128 bits.
+func brief(digest string) string {
+	if len(digest) < 32 {
+		return "none"
+	}
+	return digest[:32]
+}
 
 // mark starts each line that is meant for this side; a login shell's start
 // files may print others before it.
@@ -21,7 +47,8 @@ const mark = "deliver-far-side:"
 
 // wholeFunction tells whether a file is the helper: by its digest, where the
 // system can compute one, else by its size. SSH itself protects the bytes on
-// their way; what this finds is a file that was cut short or damaged later.
+// their way; what this finds is a file that was cut short or damaged later. It
+// gets the file, the SHA-256 and the size.
 const wholeFunction = `whole() { ` +
 	`if command -v sha256sum >/dev/null 2>&1; then s=$(sha256sum <"$1"); ` +
 	`elif command -v shasum >/dev/null 2>&1; then s=$(shasum -a 256 <"$1"); ` +
@@ -29,12 +56,15 @@ const wholeFunction = `whole() { ` +
 	`case "$s" in "$2"*) return 0;; esac; return 1; }; `
 
 // tryingScript starts the helper when it is there and whole, as it is in most
-// first sessions of a connection; it is short, since it is sent each time.
-const tryingScript = `b="$r/.deliver/bin/$2"; [ -x "$b" ] && s=$(sha256sum <"$b" 2>/dev/null) && ` +
-	`case "$s" in "$3"*) echo "` + mark + ` ready"; exec "$b" host;; esac; echo "` + mark + ` unsure"`
+// first sessions of a connection; it is short, since it is sent each time. b2sum
+// takes half the time of sha256sum, and busybox has none. $3 and $4 are how the
+// digests begin.
+const tryingScript = `b="$r/.deliver/bin/$2"; [ -x "$b" ] && for t in b2sum sha256sum; do case $($t <"$b" 2>/dev/null) in ` +
+	`"$3"*|"$4"*) echo "` + mark + ` ready"; exec "$b" host;; esac; done; echo "` + mark + ` unsure"`
 
 // provingScript starts the helper when it is there, whole and may be run; else
-// it says what is the matter. It is for where tryingScript does not help.
+// it says what is the matter. It is for where tryingScript does not help. $3 is
+// the SHA-256, $4 the size.
 const provingScript = wholeFunction +
 	`b="$r/.deliver/bin/$2"; ` +
 	`if [ -f "$b" ] && whole "$b" "$3" "$4"; then ` +
@@ -46,10 +76,10 @@ const provingScript = wholeFunction +
 // startingScript starts a helper that this connection has seen before.
 const startingScript = `echo "` + mark + ` ready"; exec "$r/.deliver/bin/$2" host`
 
-// installingScript takes the helper from its input. $5 is gzip or plain. A
-// broken connection ends the input early; then the check fails and nothing
-// is left behind. Of older helpers the two newest stay, for other versions
-// of deliver that deliver here.
+// installingScript takes the helper from its input. $3 is the SHA-256, $4 the
+// size, $5 gzip or plain. A broken connection ends the input early; then the
+// check fails and nothing is left behind. Of older helpers the two newest stay,
+// for other versions of deliver that deliver here.
 const installingScript = wholeFunction +
 	`umask 022; d="$r/.deliver/bin"; t="$d/.new-$2-$$"; ` +
 	`mkdir -p "$d" || exit 1; ` +
@@ -61,8 +91,8 @@ const installingScript = wholeFunction +
 	`.new-*) m=$((m+1)); if [ $m -gt 8 ]; then rm -f "$d/$f"; fi;; esac; done; ` +
 	`echo "` + mark + ` installed"`
 
-// script is one of the above with its arguments, as the login shell gets it.
-func script(body, root string, b Binary, more ...string) (string, error) {
+// command is what the login shell gets, to run a script for the helper in a root.
+func (s script) command(root string, b Binary) (string, error) {
 	home, rest, err := splitRoot(root)
 	if err != nil {
 		return "", err
@@ -71,8 +101,8 @@ func script(body, root string, b Binary, more ...string) (string, error) {
 	if home != "" {
 		setRoot = `h=` + home + `; case "$h" in /*) ;; *) echo "` + mark + ` no-home ` + home + `"; exit 0;; esac; r="$h$1"; `
 	}
-	words := []string{"sh", "-c", quote(setRoot + body), "sh", quote(rest), quote(b.name()), quote(b.SHA256), strconv.FormatInt(b.Size, 10)}
-	return strings.Join(append(words, more...), " "), nil
+	words := []string{"sh", "-c", quote(setRoot + s.body), "sh", quote(rest), b.name()}
+	return strings.Join(append(words, s.words...), " "), nil
 }
 
 // splitRoot takes off the tilde, which the far side's shell expands.

@@ -27,7 +27,7 @@ func ProgramInto(t testing.TB, dir string) {
 }
 
 // Helpers builds what deliver has inside for servers, and returns the directory
-// that it is in: OS-ARCH.gz and OS-ARCH.sha256.
+// that it is in: OS-ARCH.gz and OS-ARCH.sums.
 func Helpers(t testing.TB) string {
 	t.Helper()
 	dir := t.TempDir()
