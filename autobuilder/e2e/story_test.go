@@ -59,6 +59,7 @@ func (d *day) aPushIsWatchedLive() {
 	)
 	d.runs("1.0.0")
 	d.room.Hears("sample v1.0.0 is out")
+	d.sees(labtest.Until(`document.querySelector("#facts").textContent.includes("nothing bad in")`)) // the watch looks after it
 }
 
 const breakingChange = `# 2.0: the answers change

@@ -37,6 +37,7 @@ type standing struct {
 	Open    []build.Build // those that are not over, oldest first
 	Holds   []build.Hold
 	Lock    *build.Lock // what keeps its builds waiting
+	Watch   *watching   // of the release that is out
 }
 
 // Broken is the last build, if it did not end well and nothing is under way.
@@ -85,9 +86,14 @@ func (s *server) standings(ctx context.Context) ([]standing, error) {
 	if err != nil {
 		return nil, err
 	}
+	watched, err := s.Ledger.Watched(ctx)
+	if err != nil {
+		return nil, err
+	}
 	var rows []standing
 	for _, p := range s.Projects() {
 		row := standing{Project: p, Lock: lockOf(locks, p.Name)}
+		row.Watch = watchOf(watched, func(w build.Watching) bool { return w.Project == p.Name })
 		if row.Strip, err = s.Ledger.Builds(ctx, p.Name, strip); err != nil {
 			return nil, err
 		}

@@ -23,6 +23,7 @@ type buildPage struct {
 	Rollouts []rollout
 	Fates    []build.Fate
 	Hold     *build.Hold
+	Watch    *watching
 	Digest   string // of its archive
 	Size     int64
 	Line     int // that the console was asked for
@@ -109,6 +110,11 @@ func (s *server) buildPage(r *http.Request, b build.Build) (*buildPage, error) {
 	} else if !errors.Is(err, build.ErrUnknown) && !errors.Is(err, build.ErrNotAllowed) {
 		return p, err
 	}
+	watched, err := s.Ledger.Watched(ctx)
+	if err != nil {
+		return p, err
+	}
+	p.Watch = watchOf(watched, func(w build.Watching) bool { return w.Build == id })
 	s.readConsole(ctx, p)
 	return p, nil
 }

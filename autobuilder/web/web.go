@@ -43,6 +43,8 @@ type Ledger interface {
 	RolloutsOf(ctx context.Context, id string) ([]build.Rollout, error)
 	// Locks are those of all projects.
 	Locks(ctx context.Context) ([]build.Lock, error)
+	// Watched are the releases that are watched now.
+	Watched(ctx context.Context) ([]build.Watching, error)
 	// Backlogs are what notifiers have not been told yet.
 	Backlogs(ctx context.Context) ([]build.Backlog, error)
 	// Undecided counts the deliveries that are pending.

@@ -32,6 +32,7 @@ type shelf struct {
 	locks  []build.Lock
 
 	backlogs []build.Backlog
+	watched  []build.Watching
 
 	err     error
 	version int64
@@ -85,6 +86,8 @@ func (s *shelf) Search(_ context.Context, word string, _ int) ([]build.Fate, err
 func (s *shelf) RolloutsOf(context.Context, string) ([]build.Rollout, error) { return nil, s.err }
 
 func (s *shelf) Locks(context.Context) ([]build.Lock, error) { return s.locks, s.err }
+
+func (s *shelf) Watched(context.Context) ([]build.Watching, error) { return s.watched, s.err }
 
 func (s *shelf) Backlogs(context.Context) ([]build.Backlog, error) {
 	return slices.Clone(s.backlogs), s.err
@@ -463,4 +466,28 @@ func TestTheLedgerSaysWhoHasNotBeenTold(t *testing.T) {
 	assert.Contains(t, page, "reach &lt;ops.test&gt;: connection refused")
 	_, page = v.send(http.MethodGet, "/ledger?q=cccc", nil)
 	assert.NotContains(t, page, "ops.test")
+}
+
+func TestAWatchIsShown(t *testing.T) {
+	ledger := stock()
+	ledger.watched = []build.Watching{{Build: "b2", Project: "shop", Since: pushed, Until: pushed.Add(time.Hour), Answers: 7}}
+	server := open(t, ledger, (&tape{}).read)
+	for _, c := range []struct {
+		bad, answers int
+		says         string
+	}{
+		{0, 0, "the monitor has not answered yet"},
+		{0, 1, "nothing bad in 1 answer"},
+		{0, 7, "nothing bad in 7 answers"},
+		{2, 9, "2 bad answers in a row"},
+	} {
+		ledger.watched[0].Bad, ledger.watched[0].Answers = c.bad, c.answers
+		for _, path := range []string{"/", "/builds/b2"} {
+			_, page := get(t, server.URL+path)
+			assert.Contains(t, page, "2026-11-23 11:00:00", path)
+			assert.Contains(t, page, c.says, path)
+		}
+	}
+	_, page := get(t, server.URL+"/builds/b3")
+	assert.NotContains(t, page, "bad answers")
 }

@@ -140,7 +140,7 @@ func toneOf(state any) string {
 		return "bad"
 	case "partial", "rolled back", "interrupted", "aborted":
 		return "warn"
-	case "running", "triggered", "doing", "":
+	case "running", "triggered", "doing", "watched", "":
 		return "run"
 	case "queued", "todo", "pending":
 		return "wait"
