@@ -49,7 +49,7 @@ type Settings struct {
 	Port        int
 	SharedPaths []string
 	ShareTrees  []string
-	Link        string // auto, copy
+	Link        string // auto, now, copy
 
 	HealthURL      string
 	HealthPort     int

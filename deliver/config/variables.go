@@ -133,8 +133,8 @@ func theService() []Variable {
 		row("FORMATION", "formation", "", "how many of each of its processes: web=2,worker=1; default: one", text(func(s *Settings) *string { return &s.Formation })),
 		row("PORT", "port", "", "port of the first of its processes; default: PORT of the release's .env, or 5000", port(func(s *Settings) *int { return &s.Port })),
 		row("SHARED_PATHS", "shared-paths", "", "paths that all releases share", list(func(s *Settings) *[]string { return &s.SharedPaths })),
-		row("LINK", "link", "auto", "auto: releases share the files that have not changed; copy: for apps that write into their release", text(func(s *Settings) *string { return &s.Link })).
-			choices("auto", "copy"),
+		row("LINK", "link", "auto", "auto: releases share the files that have not changed; now: so, too, but nothing is laid out ahead of the next release; copy: for apps that write into their release", text(func(s *Settings) *string { return &s.Link })).
+			choices("auto", "now", "copy"),
 		row("SHARE_TREES", "share-trees", "", "directories, as node_modules, that are kept once for all releases that have the same, and linked to", list(func(s *Settings) *[]string { return &s.ShareTrees })),
 	}
 }

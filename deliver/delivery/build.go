@@ -3,9 +3,8 @@ package delivery
 import (
 	"archive/tar"
 	"bufio"
+	"cmp"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -167,20 +166,22 @@ func (b *Build) read(ctx context.Context, raw io.Reader, to io.Writer) error {
 		return err
 	}
 	defer plain.Close()
-	digest, size := sha256.New(), &tally{}
-	if err := b.inspect(io.TeeReader(plain, io.MultiWriter(to, digest, size)), size); err != nil {
+	all := newCopying(to)
+	err = b.inspect(io.TeeReader(plain, all), all)
+	digest, copyErr := all.settle()
+	if err := cmp.Or(copyErr, err); err != nil {
 		return err
 	}
-	b.Record.SHA256, b.Record.Size = hex.EncodeToString(digest.Sum(nil)), size.n
+	b.Record.SHA256, b.Record.Size = digest, all.size
 	b.Record.Tree = b.Manifest.Digest().String()
 	return nil
 }
 
 // inspect reads the tar to the end of its stream: what follows the last entry
 // is part of the digest, too.
-func (b *Build) inspect(r io.Reader, read *tally) error {
-	entries := tar.NewReader(r)
-	tree := manifest.NewBuilder()
+func (b *Build) inspect(r io.Reader, read *copying) error {
+	entries, tree, sums := tar.NewReader(r), manifest.NewBuilder(), newDigests(b.offsets)
+	defer sums.settle()
 	for {
 		header, err := entries.Next()
 		if errors.Is(err, io.EOF) {
@@ -194,7 +195,7 @@ func (b *Build) inspect(r io.Reader, read *tally) error {
 			return refused(err)
 		}
 		if node != nil && manifest.KindOf(header.Typeflag) == manifest.File {
-			if node.Digest, err = b.content(header, entries, read); err != nil {
+			if err := b.content(opened{header, entries, node, read.size}, sums); err != nil {
 				return err
 			}
 		}
@@ -203,6 +204,7 @@ func (b *Build) inspect(r io.Reader, read *tally) error {
 		}
 		b.noteHook(header)
 	}
+	sums.settle()
 	if tree.Count() == 0 {
 		return errors.New("there is no file in it")
 	}
@@ -213,15 +215,6 @@ func (b *Build) inspect(r io.Reader, read *tally) error {
 	}
 	_, err = io.Copy(io.Discard, r)
 	return err
-}
-
-// tally counts bytes.
-type tally struct{ n int64 }
-
-// Write counts.
-func (t *tally) Write(p []byte) (int, error) {
-	t.n += int64(len(p))
-	return len(p), nil
 }
 
 // obedient ends reading when its context ends.

@@ -13,31 +13,67 @@ import (
 	"deliver/manifest"
 )
 
-// content takes the digest of an entry's content, and remembers where it is.
-// One that is not in one piece in the tar is written to a file of its own.
-func (b *Build) content(header *tar.Header, content io.Reader, read *tally) (manifest.Digest, error) {
-	start := read.n
-	sum, head := sha256.New(), &beginning{}
-	places, to := b.offsets, []io.Writer{sum, head}
-	if isSparse(header) {
-		var err error
-		if start, err = b.expand(); err != nil {
-			return manifest.Digest{}, err
-		}
-		places, to = b.expanded, append(to, b.sparse)
+// opened is an entry of a tar whose content is to be read next.
+type opened struct {
+	header  *tar.Header
+	content io.Reader
+	node    *manifest.Node // gets the digest
+	start   int64          // in the tar
+}
+
+// content has the digest of an entry's content taken, and remembers where it is.
+func (b *Build) content(of opened, sums *digests) error {
+	if isSparse(of.header) {
+		return b.contentOfSparse(of)
 	}
+	head := &beginning{}
+	if room := sums.room(of.header.Size); room != nil {
+		if _, err := io.ReadFull(of.content, room); err != nil {
+			return cut(err)
+		}
+		sums.add(content{of.node, len(room), of.start})
+		_, _ = head.Write(room)
+	} else {
+		sum := sha256.New()
+		if err := b.pour(of.content, sum, head); err != nil {
+			return err
+		}
+		of.node.Digest = manifest.Digest(sum.Sum(nil))
+		sums.place(of.node.Digest, of.start)
+	}
+	b.note(of.header, head.bytes)
+	return nil
+}
+
+// contentOfSparse writes one that is not in one piece in the tar to a file of its own.
+func (b *Build) contentOfSparse(of opened) error {
+	start, err := b.expand()
+	if err != nil {
+		return err
+	}
+	sum, head := sha256.New(), &beginning{}
+	if err := b.pour(of.content, sum, head, b.sparse); err != nil {
+		return err
+	}
+	of.node.Digest = manifest.Digest(sum.Sum(nil))
+	b.expanded[of.node.Digest] = start
+	b.note(of.header, head.bytes)
+	return nil
+}
+
+func (b *Build) pour(content io.Reader, to ...io.Writer) error {
 	if b.buffer == nil {
 		b.buffer = make([]byte, 64<<10) // one for all: a build may have very many files
 	}
-	if _, err := io.CopyBuffer(io.MultiWriter(to...), content, b.buffer); err != nil {
-		return manifest.Digest{}, fmt.Errorf("it is no whole tar: %w", err)
+	_, err := io.CopyBuffer(io.MultiWriter(to...), content, b.buffer)
+	return cut(err)
+}
+
+func cut(err error) error {
+	if err == nil {
+		return nil
 	}
-	d := manifest.Digest(sum.Sum(nil))
-	places[d] = start
-	if header.Typeflag == tar.TypeReg {
-		b.note(header, head.bytes)
-	}
-	return d, nil
+	return fmt.Errorf("it is no whole tar: %w", err)
 }
 
 // expand says where in the file of sparse contents the next one begins.

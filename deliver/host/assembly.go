@@ -71,7 +71,7 @@ func (a *assembly) share(sharing func(name string) (below, there bool)) {
 // directories makes all of them, for the owner alone while they are filled.
 func (a *assembly) directories() error {
 	for n, e := range a.target.Entries {
-		if e.Kind != manifest.Directory || n == 0 || a.spared[n] {
+		if e.Kind != manifest.Directory || n == 0 || a.spared[n] || a.made[n] {
 			continue
 		}
 		if err := unix.Mkdirat(int(a.top), e.Path, 0o700); err != nil {

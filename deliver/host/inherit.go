@@ -40,9 +40,13 @@ func (l *Local) ancestor(id string, want manifest.Digest) (*ancestor, error) {
 	if err != nil {
 		return nil, err
 	}
-	if k.manifest.Digest() != want {
+	if k.digest != want {
 		return nil, noBase(id, "it is another tree than expected")
 	}
+	return l.ancestorOf(id, k)
+}
+
+func (l *Local) ancestorOf(id string, k *keeping) (*ancestor, error) {
 	at, err := l.openRelease(id, k)
 	if err != nil {
 		return nil, l.wrap("open release "+id, err)

@@ -2,6 +2,7 @@ package host
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -33,6 +34,7 @@ func inodeOf(st *unix.Stat_t) inode {
 // entry the inode that it became.
 type keeping struct {
 	manifest *manifest.Manifest
+	digest   manifest.Digest // of the manifest, as it was read
 	trees    []keptTree
 	inodes   []inode
 }
@@ -138,7 +140,7 @@ func decodeKeeping(file []byte) (*keeping, error) {
 	if err != nil {
 		return nil, err
 	}
-	k := &keeping{manifest: m, trees: p.trees, inodes: decodeInodes(p.inodes)}
+	k := &keeping{manifest: m, digest: sha256.Sum256(p.manifest), trees: p.trees, inodes: decodeInodes(p.inodes)}
 	if len(k.inodes) != len(m.Entries) {
 		return nil, errKeeping
 	}

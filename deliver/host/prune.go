@@ -1,6 +1,7 @@
 package host
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io/fs"
@@ -21,10 +22,9 @@ func (l *Local) Prune(ctx context.Context, keep int) ([]string, error) {
 	defer done()
 	c, err := l.condemn(ctx, keep)
 	for _, dir := range c.trash {
-		if removeErr := removeTree(dir); err == nil {
-			err = removeErr
-		}
+		err = cmp.Or(err, removeTree(dir))
 	}
+	err = cmp.Or(err, l.dropSpareOf(c.removed))
 	c.retained.refresh(ctx)
 	return c.removed, l.wrap("prune", err)
 }

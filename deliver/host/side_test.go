@@ -1,6 +1,7 @@
 package host
 
 import (
+	"context"
 	"encoding/json"
 	"io"
 	"slices"
@@ -73,3 +74,9 @@ func FirstEnd(said io.Reader) (r Reply, err error) {
 	}
 	return r, err
 }
+
+// LayOut makes the spare tree of the release that runs, however small that is.
+func (l *Local) LayOut(ctx context.Context) error { return l.layOut(ctx, 1) }
+
+// SpareWorth is how many files a release has for which one is laid out.
+const SpareWorth = spareWorth

@@ -55,6 +55,7 @@ type update struct {
 	ancestor *ancestor       // nil: there is none
 	berth    *berth
 	left     *remains // of an earlier try; nil: there are none
+	ahead    bool     // the berth has the spare tree
 	assembly *assembly
 }
 
@@ -73,7 +74,9 @@ func (l *Local) openUpdate(ctx context.Context, rec release.Record, base Base) (
 	}
 	var err error
 	if u.berth, u.left, err = l.openBerth(ctx, rec.ID, rec.Tree); err == nil {
-		err = l.wrap("receive "+rec.ID, os.Mkdir(u.berth.tree(), 0o700))
+		if u.ahead = u.left == nil && l.takeSpare(u.berth, u.ancestor); !u.ahead {
+			err = l.wrap("receive "+rec.ID, os.Mkdir(u.berth.tree(), 0o700))
+		}
 	}
 	if err != nil {
 		u.close()
@@ -122,15 +125,11 @@ func (u *update) make(ctx context.Context, parts Parts, progress func(int64)) (R
 
 // begin makes all that is here already, once it is known what there shall be.
 func (u *update) begin(target *manifest.Manifest) error {
-	a, err := newAssembly(target, u.berth.tree())
+	a, err := u.assemble(target)
 	if err != nil {
 		return err
 	}
 	u.assembly = a
-	a.share(u.sharing())
-	if err := u.shareTrees(a); err != nil {
-		return err
-	}
 	if err := os.WriteFile(u.berth.path(targetPrefix+u.rec.Tree), target.Encode(), 0o600); err != nil {
 		return err
 	}
@@ -149,6 +148,39 @@ func (u *update) begin(target *manifest.Manifest) error {
 		}
 	}
 	return u.checkRoom()
+}
+
+// assemble begins with the spare tree, where there is one and it will do.
+func (u *update) assemble(target *manifest.Manifest) (*assembly, error) {
+	a, err := u.outline(target)
+	if err != nil || !u.ahead {
+		return a, err
+	}
+	if err = a.moveIn(u.ancestor); err == nil {
+		return a, nil
+	}
+	a.close()
+	if err := removeTree(u.berth.tree()); err != nil {
+		return nil, err
+	}
+	if err := os.Mkdir(u.berth.tree(), 0o700); err != nil {
+		return nil, err
+	}
+	return u.outline(target)
+}
+
+// outline is an assembly of which nothing is made, and what is not to be.
+func (u *update) outline(target *manifest.Manifest) (*assembly, error) {
+	a, err := newAssembly(target, u.berth.tree())
+	if err != nil {
+		return nil, err
+	}
+	a.share(u.sharing())
+	if err := u.shareTrees(a); err != nil {
+		a.close()
+		return nil, err
+	}
+	return a, nil
 }
 
 // checkRoom refuses what cannot fit before it comes.

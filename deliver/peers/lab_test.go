@@ -120,9 +120,23 @@ func (l *lab) script(cmd *exec.Cmd) {
 	require.NoError(l.t, err, "%v: %s", cmd.Args, out)
 }
 
+// rest waits for what deliver does on the servers when a delivery is over.
+func (l *lab) rest() {
+	l.t.Helper()
+	require.Eventually(l.t, func() bool {
+		for _, pid := range l.servers.processes() {
+			if name, _ := os.ReadFile(filepath.Join("/proc", pid, "comm")); strings.HasPrefix(string(name), "deliver") {
+				return false
+			}
+		}
+		return true
+	}, time.Minute, 10*time.Millisecond, "deliver does not end on the servers")
+}
+
 // begin gives the next peer servers without a release.
 func (l *lab) begin(servers int) {
 	l.t.Helper()
+	l.rest()
 	work, err := os.MkdirTemp(filepath.Dir(l.dir), "work")
 	require.NoError(l.t, err)
 	l.work = work

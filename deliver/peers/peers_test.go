@@ -55,6 +55,7 @@ func (l *lab) deliveries(peer string, servers int, patience time.Duration, kept 
 	}
 	l.run(l.command(turn{peer, servers, 0, 1}), turn{peer: peer})
 	for n, build := range []int{1, second} {
+		l.rest()
 		l.settle(patience)
 		kept.add(l.measure(turn{peer, servers, n + 1, build}))
 	}

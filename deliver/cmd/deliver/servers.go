@@ -33,8 +33,8 @@ func opener(s config.Settings) func(context.Context, inventory.Host) (host.Serve
 
 func placeOf(s config.Settings) host.Place {
 	place := host.Place{App: s.App, Root: s.DeliverTo, SharedPaths: s.SharedPaths, SharedTrees: s.ShareTrees}
-	if s.Link == host.LinkCopy {
-		place.Link = host.LinkCopy
+	if s.Link != "auto" {
+		place.Link = s.Link
 	}
 	return place
 }
