@@ -32,6 +32,12 @@ func NewClient(place Place, open func(context.Context) (Session, error)) *Client
 	return &Client{place: place, open: open, opening: semaphore.NewWeighted(1)}
 }
 
+// Begin begins the conversation, so that the first operation need not.
+func (c *Client) Begin(ctx context.Context) error {
+	_, err := c.conversation(ctx)
+	return err
+}
+
 // Look reports the server's state and changes nothing.
 func (c *Client) Look(ctx context.Context, service Service) (State, error) {
 	return ask[State](ctx, c, opLook, lookArgs{Service: service}, build{})

@@ -40,7 +40,7 @@ func (l *Local) ancestor(id string, want manifest.Digest) (*ancestor, error) {
 	if err != nil {
 		return nil, err
 	}
-	if k.digest != want {
+	if k.tree() != want {
 		return nil, noBase(id, "it is another tree than expected")
 	}
 	return l.ancestorOf(id, k)

@@ -34,7 +34,7 @@ func inodeOf(st *unix.Stat_t) inode {
 // entry the inode that it became.
 type keeping struct {
 	manifest *manifest.Manifest
-	digest   manifest.Digest // of the manifest, as it was read
+	encoded  []byte // the manifest, where it was encoded already
 	trees    []keptTree
 	inodes   []inode
 }
@@ -44,7 +44,7 @@ type keeping struct {
 // the name and the name of each, and the inodes that are not in these.
 
 func (k *keeping) encode() []byte {
-	encoded := k.manifest.Encode()
+	encoded := k.encodedManifest()
 	out := make([]byte, 0, 8+len(encoded)+len(k.inodes)*inodeSize)
 	out = binary.LittleEndian.AppendUint64(out, uint64(len(encoded)))
 	out = append(out, encoded...)
@@ -58,6 +58,16 @@ func (k *keeping) encode() []byte {
 	}
 	return sealed(append(out, encodeInodes(own)...))
 }
+
+func (k *keeping) encodedManifest() []byte {
+	if k.encoded != nil {
+		return k.encoded
+	}
+	return k.manifest.Encode()
+}
+
+// tree is the digest of the manifest.
+func (k *keeping) tree() manifest.Digest { return sha256.Sum256(k.encodedManifest()) }
 
 func encodeInodes(inodes []inode) []byte {
 	out := make([]byte, 0, len(inodes)*inodeSize)
@@ -140,7 +150,7 @@ func decodeKeeping(file []byte) (*keeping, error) {
 	if err != nil {
 		return nil, err
 	}
-	k := &keeping{manifest: m, digest: sha256.Sum256(p.manifest), trees: p.trees, inodes: decodeInodes(p.inodes)}
+	k := &keeping{manifest: m, encoded: p.manifest, trees: p.trees, inodes: decodeInodes(p.inodes)}
 	if len(k.inodes) != len(m.Entries) {
 		return nil, errKeeping
 	}
@@ -164,7 +174,7 @@ func (l *Local) Manifest(_ context.Context, id string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return k.manifest.Encode(), nil
+	return k.encodedManifest(), nil
 }
 
 // kept is what is remembered of release id.

@@ -13,22 +13,32 @@ import (
 	"deliver/manifest"
 )
 
-// takeSpare has the spare tree lie in the berth, if it is of the ancestor and
-// nobody has put anything into it.
-func (l *Local) takeSpare(b *berth, an *ancestor) bool {
+// takeSpare has the spare tree lie in the berth, if nobody has put anything into
+// it, and gives the release that it is of. Mostly that is the one, base, of which
+// the new one is made anyway.
+func (l *Local) takeSpare(b *berth, base *ancestor) *ancestor {
 	note, is := l.readSpare()
-	if !is || an == nil || l.place.Link != "" || note.id != an.id || note.tree != an.digest {
-		return false
+	if !is || l.place.Link != "" {
+		return nil
 	}
-	if os.Rename(filepath.Join(l.spare(), "tree"), b.tree()) != nil {
-		return false // somebody else has taken it
+	of := base
+	if base == nil || note.id != base.id || note.tree != base.tree() {
+		var err error
+		if of, err = l.ancestor(note.id, note.tree); err != nil {
+			return nil
+		}
 	}
-	_ = removeTree(l.spare()) // what stays is removed by whoever lays out the next one
-	if note.describes(an, b.tree()) {
-		return true
+	if os.Rename(filepath.Join(l.spare(), "tree"), b.tree()) == nil { // else somebody has taken it
+		_ = removeTree(l.spare()) // what stays is removed by whoever lays out the next one
+		if note.describes(of, b.tree()) {
+			return of
+		}
+		_ = removeTree(b.tree()) // what stays is in the way of the tree that is made instead, which says so
 	}
-	_ = removeTree(b.tree()) // what stays is in the way of the tree that is made instead, which says so
-	return false
+	if of != base {
+		of.close()
+	}
+	return nil
 }
 
 // describes says whether the directories in dir are those of the note, with
@@ -97,10 +107,10 @@ func (a *assembly) openIfThere(name string) (dirFD, error) {
 
 func (a *assembly) moveInOne(an *ancestor, dir dirFD, from int) error {
 	was := an.manifest.Entries[from]
-	if n, ok := a.target.Find(was.Path); ok && a.target.Entries[n].Kind == manifest.File && a.target.Entries[n].Digest == was.Digest && !a.spared[n] {
+	if n, ok := a.target.Find(was.Path); ok && a.target.Entries[n].Kind == manifest.File && !a.spared[n] && a.target.May(n, was.Digest) {
 		h := heir{tree: a, ancestor: an, old: dir, dir: dir, from: from, n: n}
 		var st unix.Stat_t
-		if dir.stat(h.name(), &st) == nil && h.genuine(&st) && h.shares(&st) {
+		if dir.stat(h.name(), &st) == nil && h.genuine(&st) && h.shares(&st) && a.target.Complete(n, was.Digest) {
 			a.made[n], a.inodes[n] = true, inodeOf(&st)
 			return nil
 		}

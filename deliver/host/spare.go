@@ -210,7 +210,7 @@ func (a *assembly) linkFamily(an *ancestor, f family) error {
 
 // endSpare makes what was laid out the spare tree.
 func (l *Local) endSpare(ctx context.Context, an *ancestor, a *assembly, b *berth) error {
-	note := spareNote{id: an.id, tree: an.digest}
+	note := spareNote{id: an.id, tree: an.tree()}
 	for n, e := range a.target.Entries {
 		if e.Kind != manifest.Directory {
 			continue

@@ -56,6 +56,31 @@ func TestTheNextReleaseBeginsWithTheSpareTree(t *testing.T) {
 	assert.NoDirExists(t, filepath.Join(root, ".deliver/spare"))
 }
 
+func TestASpareTreeHelpsWhateverANewReleaseIsMadeOf(t *testing.T) {
+	t.Parallel()
+	plain := hosttest.Tar(t, stamped(2000, manyFiles("two")...)...)
+	for name, base := range map[string]*hosttest.Tree{
+		"nothing":         nil,
+		"another release": ptr(hosttest.Grow(t, "v0", hosttest.Tar(t, stamped(1000, manyFiles("two")[:20]...)...))),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			root, _ := laidOut(t)
+			local := newLocal(t, root)
+			directory := inodeAt(t, root, ".deliver/spare/tree/d")
+			if base != nil {
+				receive(t, root, hosttest.Pack(t, "v0", hosttest.Tar(t, stamped(1000, manyFiles("two")[:20]...)...)))
+			}
+			update(t, local, base, hosttest.Grow(t, "v2", plain))
+			requireEqualsTar(t, root, "v2", plain, true)
+			assert.Equal(t, directory, inodeAt(t, root, "releases/v2/d"))
+			assert.Equal(t, inodeAt(t, root, "releases/v1/d/7"), inodeAt(t, root, "releases/v2/d/7"))
+		})
+	}
+}
+
+func ptr[T any](v T) *T { return &v }
+
 func TestASpareTreeThatIsNotAsItWasLeft(t *testing.T) {
 	t.Parallel()
 	const spare = ".deliver/spare/tree"
@@ -147,9 +172,8 @@ func TestASpareTreeGoesWithItsRelease(t *testing.T) {
 	root, first := laidOut(t)
 	local := newLocal(t, root)
 	for n := range 3 {
-		tree := hosttest.Grow(t, fmt.Sprint("w", n), hosttest.Tar(t, hosttest.File("other", fmt.Sprint(n))))
-		update(t, local, nil, tree)
-		live(t, local, tree.Record.ID)
+		receive(t, root, hosttest.Make(t, fmt.Sprint("w", n), hosttest.File("other", fmt.Sprint(n))))
+		live(t, local, fmt.Sprint("w", n))
 	}
 	assert.DirExists(t, filepath.Join(root, ".deliver/spare"))
 	removed, err := local.Prune(t.Context(), 1)

@@ -2,6 +2,7 @@ package host
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -54,8 +55,8 @@ type update struct {
 	want     manifest.Digest // of the whole tree
 	ancestor *ancestor       // nil: there is none
 	berth    *berth
-	left     *remains // of an earlier try; nil: there are none
-	ahead    bool     // the berth has the spare tree
+	left     *remains  // of an earlier try; nil: there are none
+	ahead    *ancestor // of which the berth has the spare tree; nil: it has none
 	assembly *assembly
 }
 
@@ -74,7 +75,10 @@ func (l *Local) openUpdate(ctx context.Context, rec release.Record, base Base) (
 	}
 	var err error
 	if u.berth, u.left, err = l.openBerth(ctx, rec.ID, rec.Tree); err == nil {
-		if u.ahead = u.left == nil && l.takeSpare(u.berth, u.ancestor); !u.ahead {
+		if u.left == nil {
+			u.ahead = l.takeSpare(u.berth, u.ancestor)
+		}
+		if u.ahead == nil {
 			err = l.wrap("receive "+rec.ID, os.Mkdir(u.berth.tree(), 0o700))
 		}
 	}
@@ -88,6 +92,9 @@ func (l *Local) openUpdate(ctx context.Context, rec release.Record, base Base) (
 func (u *update) close() {
 	if u.assembly != nil {
 		u.assembly.close()
+	}
+	if u.ahead != nil && u.ahead != u.ancestor {
+		u.ahead.close()
 	}
 	if u.ancestor != nil {
 		u.ancestor.close()
@@ -130,10 +137,6 @@ func (u *update) begin(target *manifest.Manifest) error {
 		return err
 	}
 	u.assembly = a
-	if err := os.WriteFile(u.berth.path(targetPrefix+u.rec.Tree), target.Encode(), 0o600); err != nil {
-		return err
-	}
-	u.berth.kept = true // a later try goes on from it
 	if err := a.directories(); err != nil {
 		return err
 	}
@@ -147,16 +150,43 @@ func (u *update) begin(target *manifest.Manifest) error {
 			return err
 		}
 	}
-	return u.checkRoom()
+	if err := u.checkRoom(); err != nil || u.toCome() < worthKeeping {
+		return err
+	}
+	return u.keepForLater()
+}
+
+// worthKeeping is how many bytes are to come for which a later try goes on from
+// where this one ends.
+const worthKeeping = 64 << 10
+
+// toCome is how many bytes the files have that are still to be made.
+func (u *update) toCome() (bytes uint64) {
+	for _, n := range u.assembly.wanted() {
+		bytes += uint64(u.assembly.target.Entries[n].Size)
+	}
+	return bytes
+}
+
+// keepForLater has a later try go on from what is in the berth.
+func (u *update) keepForLater() error {
+	if u.berth.kept {
+		return nil
+	}
+	if err := os.WriteFile(u.berth.path(targetPrefix+u.rec.Tree), u.assembly.target.Encode(), 0o600); err != nil {
+		return err
+	}
+	u.berth.kept = true
+	return nil
 }
 
 // assemble begins with the spare tree, where there is one and it will do.
 func (u *update) assemble(target *manifest.Manifest) (*assembly, error) {
 	a, err := u.outline(target)
-	if err != nil || !u.ahead {
+	if err != nil || u.ahead == nil {
 		return a, err
 	}
-	if err = a.moveIn(u.ancestor); err == nil {
+	if err = a.moveIn(u.ahead); err == nil {
 		return a, nil
 	}
 	a.close()
@@ -189,15 +219,10 @@ func (u *update) checkRoom() error {
 	if err != nil {
 		return err
 	}
-	var needs, files uint64
-	for _, n := range u.assembly.wanted() {
-		needs += uint64(u.assembly.target.Entries[n].Size)
-		files++
-	}
+	needs, files := u.toCome(), uint64(len(u.assembly.wanted()))
 	if needs <= bytes && files <= inodes {
 		return nil
 	}
-	u.berth.kept = false
 	return &Error{
 		Kind: KindSpace,
 		Message: fmt.Sprintf("release %s needs %d bytes and %d inodes more at %s, where %d bytes and %d inodes are free",
@@ -282,7 +307,8 @@ func (u *update) complete() error {
 		return u.lacking(lacking)
 	}
 	a.complete()
-	if have := a.target.Digest(); have != u.want {
+	encoded := a.target.Encode()
+	if have := manifest.Digest(sha256.Sum256(encoded)); have != u.want {
 		u.berth.kept = false
 		return &Error{
 			Kind: KindDigest, Message: fmt.Sprintf("the tree of %s is not what its record says: %.12s instead of %.12s", u.rec.ID, have, u.want),
@@ -301,7 +327,9 @@ func (u *update) complete() error {
 	if err := a.finishDirectories("."); err != nil {
 		return err
 	}
-	return u.seal(u.berth, u.rec, a.keeping())
+	k := a.keeping()
+	k.encoded = encoded
+	return u.seal(u.berth, u.rec, k)
 }
 
 // lacking tells what is still to be sent: files of the old release that are
@@ -313,6 +341,9 @@ func (u *update) lacking(ranges []Range) error {
 		if more := len(an.damaged) - 1; more > 0 {
 			message += fmt.Sprintf(" and %d more", more)
 		}
+	}
+	if err := u.keepForLater(); err != nil {
+		return err
 	}
 	return &Error{Kind: KindLacking, Message: message, Hint: "send them whole: the same call asks for them"}
 }

@@ -128,12 +128,18 @@ func (m *Manifest) Encode() []byte { return (&writer{target: m}).write(formWhole
 // Complete is told the digest of the content of entry n. It is false where
 // that is not the content that belongs there.
 func (m *Manifest) Complete(n int, d Digest) bool {
-	have := &m.Entries[n].Digest
-	if *have != d && *have != d.brief() {
+	if !m.May(n, d) {
 		return false
 	}
-	*have = d
+	m.Entries[n].Digest = d
 	return true
+}
+
+// May says whether d may be the digest of the content of entry n, as far as
+// that is known.
+func (m *Manifest) May(n int, d Digest) bool {
+	have := m.Entries[n].Digest
+	return have == d || have == d.brief()
 }
 
 // Decode reads what Encode wrote. What it returns has passed all checks of Apply.

@@ -39,6 +39,7 @@ func (e *environment) push(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	defer course.delivery.ReachAhead(ctx)()
 	b, err := course.forward(ctx)
 	if err != nil {
 		return err
