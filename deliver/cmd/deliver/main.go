@@ -5,12 +5,21 @@ import (
 	"context"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"sync"
 	"syscall"
 	"time"
 )
 
+// garbage is how many per cent of what is in use may lie about before it is
+// collected: deliver runs beside builds, which need the memory more than it
+// needs the processor.
+const garbage = 30
+
 func main() {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(garbage)
+	}
 	ctx, abort, stop := interruptible(context.Background(), os.Exit)
 	code := run(ctx, os.Args, &environment{
 		stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, abort: abort,
