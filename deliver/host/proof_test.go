@@ -177,6 +177,7 @@ func TestProcessesThatComeAndGoAreACrashLoop(t *testing.T) {
 		defer close(done)
 		for ctx.Err() == nil {
 			cmd := exec.CommandContext(ctx, "timeout", "0.5", testBinary())
+			cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) } // which timeout passes on
 			cmd.Dir = dir
 			cmd.Env = append(os.Environ(), fmt.Sprintf("HOST_TEST_APP=127.0.0.1:%d", m.port))
 			_ = cmd.Run()
