@@ -17,6 +17,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"autobuilder/labtest"
 )
 
 // demoTime bounds one call of the demo.
@@ -129,16 +131,8 @@ func freeSubnet(t *testing.T) string {
 func (l *lab) needs() {
 	l.t.Helper()
 	if out, err := l.command(l.t.Context(), filepath.Join(l.home, "requirements"), "demo").CombinedOutput(); err != nil {
-		l.lacks(strings.TrimSpace(string(out)))
+		labtest.Lacks(l.t, strings.TrimSpace(string(out)))
 	}
-}
-
-func (l *lab) lacks(what string) {
-	l.t.Helper()
-	if os.Getenv("CI") == "true" || os.Getenv("DELIVER_TEST_NO_SKIP") == "1" {
-		require.Fail(l.t, what)
-	}
-	l.t.Skip(what)
 }
 
 // binaries builds both programs where the lab finds them first.

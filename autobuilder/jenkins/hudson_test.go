@@ -14,6 +14,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"autobuilder/labtest"
 )
 
 // The same contract, kept by a server that is not ours.
@@ -33,13 +35,7 @@ func TestContractHudson(t *testing.T) {
 func needHudson(t *testing.T) {
 	t.Helper()
 	for _, tool := range []string{"java", "javac", "jar", "mvn", "curl"} {
-		if _, err := exec.LookPath(tool); err == nil {
-			continue
-		}
-		if os.Getenv("CI") == "true" || os.Getenv("DELIVER_TEST_NO_SKIP") == "1" {
-			t.Fatalf("%s is missing: the contract with a real Hudson cannot be tested", tool)
-		}
-		t.Skipf("%s is missing: the contract with a real Hudson is not tested", tool)
+		labtest.Program(t, tool)
 	}
 }
 

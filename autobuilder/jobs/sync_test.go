@@ -19,6 +19,7 @@ import (
 	"autobuilder/embedded"
 	"autobuilder/jenkins"
 	"autobuilder/jobs"
+	"autobuilder/labtest"
 )
 
 // startEmbedded is an embedded Jenkins; no builds are run on it.
@@ -38,13 +39,7 @@ func startEmbedded(t *testing.T) *jenkins.Client {
 func startHudson(t *testing.T) *jenkins.Client {
 	t.Helper()
 	for _, tool := range []string{"java", "javac", "jar", "mvn", "curl"} {
-		if _, err := exec.LookPath(tool); err == nil {
-			continue
-		}
-		if os.Getenv("CI") == "true" || os.Getenv("DELIVER_TEST_NO_SKIP") == "1" {
-			t.Fatalf("%s is missing: a real Hudson cannot be tested", tool)
-		}
-		t.Skipf("%s is missing: a real Hudson is not tested", tool)
+		labtest.Program(t, tool)
 	}
 	port := strconv.Itoa(20000 + rand.IntN(12000)) // below those that are handed out to who wants any
 	lab, state := filepath.Join("..", "..", "lab", "hudson"), t.TempDir()

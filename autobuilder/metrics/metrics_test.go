@@ -20,6 +20,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"autobuilder/build"
+	"autobuilder/labtest"
 	"autobuilder/ledger"
 	"autobuilder/metrics"
 )
@@ -105,18 +106,11 @@ func TestALedgerThatCantBeReadIsAnError(t *testing.T) {
 // promtool runs Prometheus' own checker.
 func promtool(t *testing.T, in string, args ...string) {
 	t.Helper()
-	program, err := exec.LookPath("promtool")
-	if err != nil {
-		if os.Getenv("CI") == "true" || os.Getenv("DELIVER_TEST_NO_SKIP") == "1" {
-			t.Fatal("this machine lacks promtool (package prometheus)")
-		}
-		t.Skip("this machine lacks promtool (package prometheus)")
-	}
-	cmd := exec.CommandContext(t.Context(), program, args...)
+	cmd := exec.CommandContext(t.Context(), labtest.Program(t, "promtool"), args...)
 	cmd.Stdin = strings.NewReader(in)
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
-	err = cmd.Run()
+	err := cmd.Run()
 	assert.NoError(t, err, "promtool %v: %s", args, out.String())
 }
 

@@ -10,24 +10,15 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-)
 
-// need is a program that CI has to have.
-func need(t *testing.T, name, from string) string {
-	t.Helper()
-	path, err := exec.LookPath(name)
-	if err != nil && os.Getenv("CI") != "true" {
-		t.Skipf("there is no %s: apt-get install %s", name, from)
-	}
-	require.NoError(t, err)
-	return path
-}
+	"autobuilder/labtest"
+)
 
 // Tab is pressed in the shells themselves.
 func TestCompletionInRealShells(t *testing.T) {
 	t.Parallel()
 	for _, shell := range shells() {
-		need(t, shell, shell)
+		labtest.Program(t, shell)
 	}
 	testscript.Run(t, testscript.Params{Dir: "testdata/shells"})
 }
@@ -68,7 +59,7 @@ func TestWhatCompletes(t *testing.T) {
 // The page of the manual is without fault, and says what the help says.
 func TestManual(t *testing.T) {
 	t.Parallel()
-	mandoc, man := need(t, "mandoc", "mandoc"), need(t, "man", "man-db")
+	mandoc, man := labtest.Program(t, "mandoc"), labtest.Program(t, "man")
 	app := newApp(nil, nil, nil)
 	page := filepath.Join(t.TempDir(), "autobuilder.1")
 	require.NoError(t, os.WriteFile(page, []byte(manual(app, "2026-11-25")), 0o600))
