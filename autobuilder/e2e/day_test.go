@@ -3,6 +3,7 @@ package e2e
 import (
 	"context"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -65,19 +66,9 @@ func (d *day) configure(bot, prometheus string) {
 	file := filepath.Join(dir, "autobuilder.yml")
 	text, err := os.ReadFile(file)
 	require.NoError(d.t, err)
-	var settings, more map[string]any
+	var settings map[string]any
 	require.NoError(d.t, yaml.Unmarshal(text, &settings))
-	require.NoError(d.t, yaml.Unmarshal(fmt.Appendf(nil, `
-poll: 200ms
-chat: {people: {'1': bob}}
-notify:
-  webhooks: [{name: hubot, url: 'http://%s/hubot/autobuilder', secret_file: hubot.secret}]
-  pagerduty: {url: '%s', key_file: pagerduty.key}
-  carbon: {address: '%s', prefix: deploys}
-`, bot, d.pager.URL, d.carbon.Address), &more))
-	for name, value := range more {
-		settings[name] = value
-	}
+	maps.Copy(settings, d.telling(bot))
 	settings["tokens"] = append(settings["tokens"].([]any), map[string]any{"name": "hubot", "scopes": []string{"chat"}, "token_file": "hubot.token"},
 		map[string]any{"name": "grace", "scopes": []string{"approve"}, "token_file": "grace.token"})
 	sample := settings["projects"].([]any)[0].(map[string]any)
@@ -86,6 +77,26 @@ notify:
 	text, err = yaml.Marshal(settings)
 	require.NoError(d.t, err)
 	require.NoError(d.t, os.WriteFile(file, text, 0o600))
+	d.reload()
+}
+
+// telling is who is told, and who the room's people are.
+func (d *day) telling(bot string) (settings map[string]any) {
+	d.t.Helper()
+	require.NoError(d.t, yaml.Unmarshal(fmt.Appendf(nil, `
+poll: 200ms
+chat: {people: {'1': bob}}
+notify:
+  webhooks: [{name: hubot, url: 'http://%s/hubot/autobuilder', secret_file: hubot.secret}]
+  pagerduty: {url: '%s', key_file: pagerduty.key}
+  carbon: {address: '%s', prefix: deploys}
+`, bot, d.pager.URL, d.carbon.Address), &settings))
+	return settings
+}
+
+// reload has autobuilder read its config anew.
+func (d *day) reload() {
+	d.t.Helper()
 	require.NoError(d.t, syscall.Kill(d.autobuilder(), syscall.SIGHUP))
 	require.Eventually(d.t, func() bool {
 		log, err := os.ReadFile(filepath.Join(d.dir, "autobuilder.log"))
