@@ -158,13 +158,27 @@ func newLane(step func(context.Context) time.Duration) *lane {
 
 func (l *lane) run(ctx context.Context) {
 	for ctx.Err() == nil {
+		began := time.Now()
 		timer := time.NewTimer(l.step(ctx))
+		rest(ctx, time.Since(began))
 		select {
 		case <-ctx.Done():
 		case <-l.awake:
 		case <-timer.C:
 		}
 		timer.Stop()
+	}
+}
+
+// longestRest bounds how long a lane does not look.
+const longestRest = 100 * time.Millisecond
+
+// rest has a lane rest for as long as its step took: in a flood of deliveries half
+// of the time is for taking them in, and there are more of them for each step.
+func rest(ctx context.Context, took time.Duration) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(min(took, longestRest)):
 	}
 }
 
