@@ -105,7 +105,7 @@ func (p *planPage) course() {
 		}
 		p.line("  %s: %s", leg.Stage, fold(leg.Hosts))
 	}
-	if store := p.Settings["STORE"]; store != "" {
+	if store := p.Settings["STORE"]; store != "" && p.Asked["ONLY"] == "" {
 		p.line("  %s: new servers install it, if all went well", store)
 	}
 }

@@ -103,6 +103,10 @@ func (c *course) settle(ctx context.Context) error {
 	if c.store == nil {
 		return nil
 	}
+	if len(c.config.Only) > 0 {
+		fmt.Fprintf(c.stderr, "deliver: note: what new servers install stays as it is: %s went to some servers only\n", c.delivery.Record.ID)
+		return nil
+	}
 	if err := c.promote(ctx, c.store, c.delivery.Record, c.delivery.Action); err != nil {
 		return err
 	}
