@@ -25,6 +25,7 @@ type Message struct {
 	Action      string         `json:"action"`
 	Release     release.Record `json:"release"`
 	By          string         `json:"by,omitempty"`
+	Only        string         `json:"only,omitempty"` // the servers that were asked for; empty: all
 	Started     time.Time      `json:"started"`
 	Ended       time.Time      `json:"ended,omitzero"`
 	Result      rollout.Result `json:"result,omitempty"` // empty: it runs

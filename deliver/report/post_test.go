@@ -37,7 +37,7 @@ func listener(t *testing.T, status int) (url string, told chan report.Message) {
 }
 
 func aMessage() report.Message {
-	return report.Message{Run: "r1", Build: "b1", Action: "push", Release: release.Record{ID: "jenkins-shop-7", Version: "v1.2.0", Commit: "c1"}}
+	return report.Message{Run: "r1", Build: "b1", Action: "push", Only: "h1", Release: release.Record{ID: "jenkins-shop-7", Version: "v1.2.0", Commit: "c1"}}
 }
 
 func TestAutobuilderIsTold(t *testing.T) {
@@ -59,6 +59,7 @@ func TestAutobuilderIsTold(t *testing.T) {
 	assert.Equal(t, rollout.Refused, last.Result)
 	assert.Equal(t, "h1: it is pinned by [secret]", last.Error)
 	assert.Equal(t, "jenkins-shop-7", last.Release.ID)
+	assert.Equal(t, "h1", last.Only)
 	assert.Equal(t, at.Add(time.Second), last.Ended)
 	assert.Empty(t, told)
 }

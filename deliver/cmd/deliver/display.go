@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"deliver/config"
@@ -85,7 +86,7 @@ func (d *display) follow(way *delivery.Delivery) {
 	var err error
 	d.post, err = report.NewPost(report.Autobuilder{URL: d.settings.AutobuilderURL, Token: d.settings.AutobuilderToken}, report.Message{
 		Run: way.Run, Build: d.env.env("AUTOBUILDER_ID"), Job: d.settings.JobName, Environment: d.settings.Env,
-		Action: way.Action, Release: way.Record, By: way.By,
+		Action: way.Action, Release: way.Record, By: way.By, Only: strings.Join(d.settings.Only, ","),
 	}, d.redact)
 	d.note(err)
 }
