@@ -39,6 +39,7 @@ type Push struct {
 	Project  string `json:"project,omitempty"`  // of a trigger: the only project it is meant for
 	Again    bool   `json:"again,omitempty"`    // of a trigger: build also what was built
 	Back     bool   `json:"back,omitempty"`     // of a trigger: what was delivered before goes out again
+	Only     string `json:"only,omitempty"`     // of a trigger: just these servers, as ParseOnly gives them
 	Tree     string `json:"tree,omitempty"`     // of the commit, where the sender says it
 	Replayed string `json:"replayed,omitempty"` // who asked for it to be decided once more
 }
@@ -90,7 +91,8 @@ func (s State) Final() bool {
 }
 
 // Build is one build of one release: however many deliveries told of it, there
-// is one for each project and commit, unless somebody asks for another attempt.
+// is one for each project and commit, unless somebody asks for another attempt. One
+// for some servers only stands beside these, and is never what is live.
 type Build struct {
 	ID        string    `json:"id"` // AUTOBUILDER_ID, unique for ever
 	Project   string    `json:"project"`
@@ -116,6 +118,7 @@ type Build struct {
 	Release   string    `json:"release,omitempty"` // a stored release that is deployed again; empty: it is built
 	Command   string    `json:"command,omitempty"` // a checklist's; then nothing is built nor deployed
 	Step      string    `json:"step,omitempty"`    // ID/N of the checklist's step that asked for it
+	Only      string    `json:"only,omitempty"`    // the servers that it is for, as ParseOnly gives them; empty: all
 }
 
 // NewID makes an ID that sorts by time and is never made twice.
@@ -123,9 +126,9 @@ func NewID(now time.Time) string {
 	return fmt.Sprintf("%s-%s", now.UTC().Format("20060102T150405"), strings.ToLower(rand.Text()[:10]))
 }
 
-// Params are what the job is started with. RELEASE and RUN are only sent where
-// they mean something: a job that does not know them refuses them then, rather
-// than build.
+// Params are what the job is started with. RELEASE, RUN and DELIVER_ONLY are only
+// sent where they mean something: a job that does not know them refuses them then,
+// rather than build, or deliver to all servers.
 func (b Build) Params() map[string]string {
 	params := map[string]string{
 		"COMMIT": b.Commit, "BRANCH": b.Branch, "TAG": b.Tag,
@@ -136,6 +139,9 @@ func (b Build) Params() map[string]string {
 	}
 	if b.Command != "" {
 		params["RUN"] = b.Command
+	}
+	if b.Only != "" {
+		params["DELIVER_ONLY"] = b.Only // deliver reads it itself, from the job's environment
 	}
 	return params
 }

@@ -9,7 +9,8 @@ type Hold struct {
 	Project   string    `json:"project"`
 	Commit    string    `json:"commit"`
 	Tag       string    `json:"tag,omitempty"`
-	By        string    `json:"by,omitempty"` // who pushed it
+	Only      string    `json:"only,omitempty"` // the servers that its build is for; empty: all
+	By        string    `json:"by,omitempty"`   // who pushed it
 	Message   string    `json:"message,omitempty"`
 	Why       string    `json:"why"` // it is held, or how it ended
 	State     HoldState `json:"state"`

@@ -143,8 +143,9 @@ func (p *Project) Validate() error {
 
 // validateJob looks at what the job has besides its template.
 func (p *Project) validateJob() error {
+	params := (Build{Release: "-", Command: "-", Only: "-"}).Params()
 	for name := range p.Parameters {
-		_, taken := (Build{Release: "-", Command: "-"}).Params()[name]
+		_, taken := params[name]
 		if !envName.MatchString(name) || taken {
 			return check("parameters", false, "%q is no name of a parameter, or one that autobuilder sets", name)
 		}
@@ -161,6 +162,9 @@ func (p *Project) validateEnv() error {
 	for name := range p.Env {
 		if !envName.MatchString(name) {
 			return check("env", false, "%q is no name of a variable", name)
+		}
+		if name == "DELIVER_ONLY" {
+			return check("env", false, "%s is set by who deploys to some servers; those of all deliveries stand in HOSTS of .deliver/config", name)
 		}
 	}
 	return nil

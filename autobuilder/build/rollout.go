@@ -14,6 +14,7 @@ type Rollout struct {
 	Version     string    `json:"version,omitempty"` // the tag, or what git describe says
 	Commit      string    `json:"commit,omitempty"`
 	By          string    `json:"by,omitempty"`
+	Only        string    `json:"only,omitempty"`   // the servers that were asked for; empty: all
 	Result      string    `json:"result,omitempty"` // empty: it runs
 	Error       string    `json:"error,omitempty"`
 	Started     time.Time `json:"started"`

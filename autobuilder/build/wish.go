@@ -11,6 +11,7 @@ type Wish struct {
 	Ref     string `json:"ref,omitempty"`   // branch, tag or full commit; empty: the project's branch
 	Tag     string `json:"tag,omitempty"`   // instead of Ref
 	Again   bool   `json:"again,omitempty"` // also what was built
+	Only    string `json:"only,omitempty"`  // just these servers, as ParseOnly reads them; empty: all
 	Back    bool   `json:"back,omitempty"`  // what was delivered before goes out again from its archive
 }
 

@@ -33,7 +33,7 @@ type Command struct {
 	App         string
 	Ref         string // of a deploy: branch, tag or commit; of a rollback: the version
 	Environment string
-	Hosts       string        // of a deploy, as Hubot's users write it
+	Hosts       string        // of a deploy: just these servers, as build.ParseOnly gives them
 	Task        string        // of a deploy: what else than to deploy
 	Force       bool          // of a deploy: also what was built before
 	Code        string        // of a deploy: a one-time password, as Hubot's users have it
@@ -114,7 +114,7 @@ func mistake(format string, args ...any) error {
 // sentences say how each verb is used.
 func sentences() map[Verb]string {
 	return map[Verb]string{
-		Deploy:   "deploy APP[/REF] [to ENV]",
+		Deploy:   "deploy APP[/REF] [to ENV[/HOSTS]]",
 		Rollback: "rollback APP [to VERSION]",
 		Status:   "status [APP]",
 		Lock:     "lock APP [reason] [for 2h]",

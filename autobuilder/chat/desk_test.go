@@ -134,6 +134,9 @@ func TestAskingForADeploy(t *testing.T) {
 	assert.Equal(t, build.Push{Repo: "acme/shop", Project: "shop-staging", Ref: "topic", Pusher: "ada"}, w.asked[0].Push)
 
 	d.Answer(t.Context(), bob("deploy! shop"))
+	d.Answer(t.Context(), ada("deploy shop/topic to staging/h1,h2"))
+	assert.Equal(t, build.Push{Repo: "acme/shop", Project: "shop-staging", Ref: "topic", Pusher: "ada", Only: "h1,h2"}, w.asked[2].Push)
+	w.asked = w.asked[:2]
 	assert.Equal(t, build.Push{Repo: "acme/shop", Project: "shop", Ref: "refs/heads/master", Pusher: "ada (slack)", Again: true}, w.asked[1].Push,
 		"whom the config does not name is nobody else of the same name")
 
@@ -184,18 +187,17 @@ func TestWhatIsNotThere(t *testing.T) {
 	t.Parallel()
 	d := desk(&work{holds: []build.Hold{{Build: "b1", Project: "shop", Tag: "v2.0.0", State: build.Waiting, Needed: 1}}})
 	for text, answer := range map[string]string{
-		"deploy shpo":              "shpo? never heard of it. Did you mean shop?",
-		"deploy website":           "website? never heard of it. There is shop, shop-staging, till",
-		"deploy shop to moon":      "shop has no environment moon: it has production, staging",
-		"deploy shop to staging/a": "a release goes to every server of staging: autobuilder does not deploy to a alone",
-		"deploy:migrate shop":      "there is no task migrate: only lock and unlock. What else belongs to a release stands in its checklist",
-		"where can i deploy shop":  "shop goes to production, staging",
-		"approve shop@v2.0.1":      "nothing of shop@v2.0.1 is held. Did you mean shop@v2.0.0?",
-		"reject xyz":               "nothing of xyz is held: only shop@v2.0.0",
-		"unlock shop":              "shop is not locked",
-		"depoly shop":              "did you mean: deploy APP[/REF] [to ENV]",
-		"deploys shop":             "there are none",
-		"deploy:version":           "autobuilder, which speaks hubot-deploy's grammar too: say help",
+		"deploy shpo":             "shpo? never heard of it. Did you mean shop?",
+		"deploy website":          "website? never heard of it. There is shop, shop-staging, till",
+		"deploy shop to moon":     "shop has no environment moon: it has production, staging",
+		"deploy:migrate shop":     "there is no task migrate: only lock and unlock. What else belongs to a release stands in its checklist",
+		"where can i deploy shop": "shop goes to production, staging",
+		"approve shop@v2.0.1":     "nothing of shop@v2.0.1 is held. Did you mean shop@v2.0.0?",
+		"reject xyz":              "nothing of xyz is held: only shop@v2.0.0",
+		"unlock shop":             "shop is not locked",
+		"depoly shop":             "did you mean: deploy APP[/REF] [to ENV[/HOSTS]]",
+		"deploys shop":            "there are none",
+		"deploy:version":          "autobuilder, which speaks hubot-deploy's grammar too: say help",
 	} {
 		reply := d.Answer(t.Context(), ada(text))
 		assert.Equal(t, answer, reply.Text, text)

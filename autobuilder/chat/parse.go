@@ -117,12 +117,18 @@ func target(c Command, words []string) (Command, error) {
 		return c, wrong(c.Verb)
 	}
 	c.App, c.Ref, _ = cutAny(words[0], "/@")
+	var some bool
 	if len(words) == 3 {
-		c.Environment, c.Hosts, _ = strings.Cut(words[2], "/")
+		c.Environment, c.Hosts, some = strings.Cut(words[2], "/")
 	}
 	if !appName.MatchString(c.App) || len(words) == 3 && !appName.MatchString(c.Environment) {
 		return c, wrong(c.Verb)
 	}
+	hosts, err := build.ParseOnly(c.Hosts)
+	if err != nil || some && hosts == "" {
+		return c, mistake("name the servers like this: deploy %s to %s/h1,h2 (names, ranges like web-[1-8], patterns like web-*)", c.App, c.Environment)
+	}
+	c.Hosts = hosts
 	return c, nil
 }
 

@@ -42,6 +42,10 @@ func TestWhatIsUnderstood(t *testing.T) {
 		{"", chat.Command{Verb: chat.Help}},
 		// As hubot-deploy's users say it.
 		{"deploy hubot/topic to staging/fe1,fe2", chat.Command{Verb: chat.Deploy, App: "hubot", Ref: "topic", Environment: "staging", Hosts: "fe1,fe2"}},
+		{"deploy! hubot to staging/web-[1-3,7],db-* 123456", chat.Command{
+			Verb: chat.Deploy, App: "hubot", Environment: "staging", Hosts: "web-[1-3,7],db-*", Force: true, Code: "123456",
+		}},
+		{"deploy:deploy hubot to staging/fe1", chat.Command{Verb: chat.Deploy, App: "hubot", Task: "deploy", Environment: "staging", Hosts: "fe1"}},
 		{"deploy hubot on staging", chat.Command{Verb: chat.Deploy, App: "hubot", Environment: "staging"}},
 		{"deploy hubot IN staging", chat.Command{Verb: chat.Deploy, App: "hubot", Environment: "staging"}},
 		{"deploy! hubot", chat.Command{Verb: chat.Deploy, App: "hubot", Force: true}},
@@ -73,15 +77,22 @@ func TestWhatIsUnderstood(t *testing.T) {
 func TestWrongWordsGetAUsefulAnswer(t *testing.T) {
 	t.Parallel()
 	for text, hint := range map[string]string{
-		"depoly shop":             "did you mean: deploy APP[/REF] [to ENV]",
+		"depoly shop":             "did you mean: deploy APP[/REF] [to ENV[/HOSTS]]",
 		"aprove shop":             "did you mean: approve ID",
 		"rolback shop":            "did you mean: rollback APP [to VERSION]",
 		"make me a sandwich":      "I understand:\ndeploy APP",
-		"deploy":                  "say: deploy APP[/REF] [to ENV]",
-		"deploy shop staging":     "say: deploy APP[/REF] [to ENV]",
+		"deploy":                  "say: deploy APP[/REF] [to ENV[/HOSTS]]",
+		"deploy shop staging":     "say: deploy APP[/REF] [to ENV[/HOSTS]]",
 		"deploy sh*p":             "say: deploy",
 		"deploy shop to":          "say: deploy",
 		"deploy: shop":            "say: deploy",
+		"deploy shop to a/":       "name the servers like this: deploy shop to a/h1,h2 (names, ranges like web-[1-8], patterns like web-*)",
+		"deploy shop to a/h1;id":  "name the servers like this",
+		"deploy shop to a/$(id)":  "name the servers like this",
+		"deploy shop to a/-x":     "name the servers like this",
+		"deploy shop to a/h1, h2": "say: deploy",
+		"deploys shop to a/h1":    "say: deploys APP",
+		"deploy:lock shop in a/b": "say: lock",
 		"deploy:lock shop/topic":  "say: lock APP [reason] [for 2h]",
 		"rollback":                "say: rollback",
 		"rollback shop to":        "say: rollback",
@@ -112,7 +123,7 @@ func TestATokenIsNotRepeated(t *testing.T) {
 func FuzzParse(f *testing.F) {
 	for _, text := range []string{
 		"deploy a/b to c/d 123456", "deploy:t! a", "lock a b for 2h", "rollback a to b", "where can i deploy a", "deploy:lock a in b",
-		"approve a b", "deploys a/b in c", "roll back a b", "lock a for 3 weeks",
+		"approve a b", "deploys a/b in c", "roll back a b", "lock a for 3 weeks", "deploy a to b/web-[1-3],,c", "deploy a to b/,",
 	} {
 		f.Add(text)
 	}

@@ -76,10 +76,11 @@ func progress(b build.Build) string {
 
 // what a build is of.
 func what(b build.Build) string {
-	if b.Tag != "" {
-		return b.Tag
+	name := b.Tag
+	if name == "" {
+		name = b.Commit[:min(len(b.Commit), 10)]
 	}
-	return b.Commit[:min(len(b.Commit), 10)]
+	return name + after(" ", build.ToOnly(b.Only))
 }
 
 func version(l build.Live) string {

@@ -15,8 +15,6 @@ func (t talk) deploy(ctx context.Context) (string, error) {
 	switch {
 	case err != nil:
 		return "", err
-	case t.Hosts != "":
-		return "", say("a release goes to every server of %s: autobuilder does not deploy to %s alone", environment(p), t.Hosts)
 	case t.Task != "" && !strings.EqualFold(t.Task, "deploy"):
 		return "", say("there is no task %s: only lock and unlock. What else belongs to a release stands in its checklist", t.Task)
 	}
@@ -27,7 +25,7 @@ func (t talk) deploy(ctx context.Context) (string, error) {
 	if ref == "" {
 		ref = "refs/heads/" + p.Branch
 	}
-	return t.ask(ctx, p, build.Push{Ref: ref, Again: t.Force})
+	return t.ask(ctx, p, build.Push{Ref: ref, Again: t.Force, Only: t.Hosts})
 }
 
 // rollback asks for the release that was live before, or for one that is named.

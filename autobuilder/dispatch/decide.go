@@ -300,7 +300,7 @@ func newBuild(push build.Push, project build.Project, facts rules.Facts, v rules
 		ID: build.NewID(now), Project: project.Name, Job: project.Job,
 		Commit: facts.Commit, Attempt: v.Attempt, Branch: project.Branch, Tag: v.Tag, Version: v.Version,
 		By: push.Pusher, Message: push.Message, State: build.Queued, Created: now,
-		Tree: facts.Tree, Release: v.Release,
+		Tree: facts.Tree, Release: v.Release, Only: push.Only,
 	}
 	if push.Project != "" && push.Branch() != "" {
 		b.Branch = push.Branch()

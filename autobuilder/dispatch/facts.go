@@ -15,7 +15,7 @@ func (d *Dispatcher) facts(ctx context.Context, j judged) (rules.Facts, error) {
 	if err != nil {
 		return facts, err
 	}
-	return facts, errors.Join(d.remember(ctx, j.project, &facts), d.recall(ctx, j.project, &facts), d.within(ctx, j, refs, &facts))
+	return facts, errors.Join(d.remember(ctx, j, &facts), d.recall(ctx, j, &facts), d.within(ctx, j, refs, &facts))
 }
 
 // place says where the commit stands in the repository.
@@ -44,14 +44,14 @@ func (d *Dispatcher) place(ctx context.Context, j judged) (rules.Facts, Refs, er
 }
 
 // remember adds what the ledger knows.
-func (d *Dispatcher) remember(ctx context.Context, project build.Project, facts *rules.Facts) error {
-	earlier, err := d.Ledger.Of(ctx, project.Name, facts.Commit)
+func (d *Dispatcher) remember(ctx context.Context, j judged, facts *rules.Facts) error {
+	earlier, err := d.Ledger.Of(ctx, j.project.Name, facts.Commit, j.push.Only)
 	if err == nil {
 		facts.Earlier = &earlier
 	} else if !errors.Is(err, build.ErrUnknown) {
 		return err
 	}
-	head, err := d.Ledger.Of(ctx, project.Name, facts.Head)
+	head, err := d.Ledger.Of(ctx, j.project.Name, facts.Head, "")
 	facts.HeadBuilt = err == nil && !slices.Contains([]build.State{build.Superseded, build.Held, build.Rejected}, head.State)
 	if errors.Is(err, build.ErrUnknown) {
 		return nil
@@ -60,14 +60,15 @@ func (d *Dispatcher) remember(ctx context.Context, project build.Project, facts 
 }
 
 // recall adds what was delivered, and what people said.
-func (d *Dispatcher) recall(ctx context.Context, project build.Project, facts *rules.Facts) error {
+func (d *Dispatcher) recall(ctx context.Context, j judged, facts *rules.Facts) error {
+	project := j.project
 	err := d.learn(ctx, project)
 	var next error
 	facts.Live, next = d.Ledger.Live(ctx, project.Name, project.Environment())
 	err = errors.Join(err, next)
 	facts.Stored, next = d.Ledger.Stored(ctx, project.Name, facts.Commit)
 	err = errors.Join(err, next)
-	facts.Approved, next = d.Ledger.Approved(ctx, project.Name, facts.Commit)
+	facts.Approved, next = d.Ledger.Approved(ctx, project.Name, facts.Commit, j.push.Only)
 	err = errors.Join(err, next)
 	facts.Going, next = d.going(ctx, project, facts.Commit)
 	err = errors.Join(err, next)
@@ -89,12 +90,12 @@ func known(b build.Build, err error) (*build.Build, error) {
 	return &b, err
 }
 
-// going says whether a build of another commit is on its way to the servers.
+// going says whether a build of another commit is on its way to all servers.
 func (d *Dispatcher) going(ctx context.Context, project build.Project, commit string) (bool, error) {
 	open, err := d.Ledger.Open(ctx, project.Name)
 	return slices.ContainsFunc(open, func(b build.Build) bool {
 		waits := b.State == build.Queued && project.Queue != build.QueueEach // will be superseded
-		return b.Command == "" && b.Commit != commit && !waits
+		return b.Command == "" && b.Only == "" && b.Commit != commit && !waits
 	}), err
 }
 
@@ -104,7 +105,7 @@ func (d *Dispatcher) twin(ctx context.Context, project build.Project, facts *rul
 	if facts.Tree == "" || facts.Live.Commit == "" {
 		return nil
 	}
-	live, err := known(d.Ledger.Of(ctx, project.Name, facts.Live.Commit))
+	live, err := known(d.Ledger.Of(ctx, project.Name, facts.Live.Commit, ""))
 	if err != nil || live == nil || live.Tree == "" || live.Tree == facts.Tree {
 		return err
 	}
@@ -144,7 +145,7 @@ func (d *Dispatcher) within(ctx context.Context, j judged, refs Refs, facts *rul
 }
 
 func (d *Dispatcher) delivered(ctx context.Context, project build.Project, commit string) (bool, error) {
-	b, err := known(d.Ledger.Of(ctx, project.Name, commit))
+	b, err := known(d.Ledger.Of(ctx, project.Name, commit, ""))
 	if err != nil || b != nil && b.State == build.Succeeded {
 		return true, err
 	}

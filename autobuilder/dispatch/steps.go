@@ -96,7 +96,7 @@ func (w walk) begin(ctx context.Context) (time.Duration, error) {
 
 // run lets the project's job carry out the command, in the release's checkout.
 func (w walk) run(ctx context.Context) (time.Duration, error) {
-	attempt, err := w.Ledger.NextAttempt(ctx, w.project.Name, w.hold.Commit, w.step.Command)
+	attempt, err := w.Ledger.NextAttempt(ctx, w.project.Name, w.hold.Commit, w.step.Command, "")
 	if err != nil {
 		return 0, err
 	}
@@ -117,7 +117,7 @@ func (w walk) deploy(ctx context.Context) (time.Duration, error) {
 	if commit == "" {
 		return w.later(ctx, fmt.Sprintf("%s has no tag %s yet", target.Name, w.step.Version))
 	}
-	earlier, err := known(w.Ledger.Of(ctx, target.Name, commit))
+	earlier, err := known(w.Ledger.Of(ctx, target.Name, commit, w.only(target, commit)))
 	if err != nil {
 		return 0, err
 	}
@@ -130,6 +130,15 @@ func (w walk) deploy(ctx context.Context) (time.Duration, error) {
 		return w.Poll, w.write(ctx, ledger.Advance{Act: w.act(build.ActStart, earlier.ID), To: w.started(earlier.ID)})
 	}
 	return w.redeploy(ctx, target, *earlier)
+}
+
+// only are the servers that a step sends a commit to: those of the release that is
+// held, and all for any other.
+func (w walk) only(target build.Project, commit string) string {
+	if target.Name == w.hold.Project && commit == w.hold.Commit {
+		return w.hold.Only
+	}
+	return ""
 }
 
 // redeploy sends out a commit that was built before, unless it is live.
@@ -146,7 +155,7 @@ func (w walk) redeploy(ctx context.Context, target build.Project, earlier build.
 		return 0, err
 	}
 	b := w.child(target, earlier.Commit, w.step.Version)
-	b.Attempt, b.Release = earlier.Attempt+1, stored
+	b.Attempt, b.Release, b.Only = earlier.Attempt+1, stored, earlier.Only
 	return w.send(ctx, b)
 }
 

@@ -1,6 +1,7 @@
 package dispatch
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -11,11 +12,11 @@ import (
 // Told keeps what deliver tells of a run. Whose it is says the build, else the
 // job, else the app.
 func (d *Dispatcher) Told(ctx context.Context, r build.Rollout, job string) error {
-	project, err := d.toldOf(ctx, r, job)
+	project, only, err := d.toldOf(ctx, r, job)
 	if err != nil {
 		return err
 	}
-	r.Project = project
+	r.Project, r.Only = project, cmp.Or(r.Only, only)
 	if err := d.Ledger.Rollout(ctx, r); err != nil {
 		return err
 	}
@@ -27,19 +28,20 @@ func (d *Dispatcher) Told(ctx context.Context, r build.Rollout, job string) erro
 	return nil
 }
 
-func (d *Dispatcher) toldOf(ctx context.Context, r build.Rollout, job string) (string, error) {
+// toldOf is the project of a run, and the servers that its build is for.
+func (d *Dispatcher) toldOf(ctx context.Context, r build.Rollout, job string) (project, only string, err error) {
 	if r.Build != "" {
 		b, err := d.Ledger.Build(ctx, r.Build)
 		if err == nil || !errors.Is(err, build.ErrUnknown) {
-			return b.Project, err
+			return b.Project, b.Only, err
 		}
 	}
 	for _, p := range d.Projects {
 		if p.Job == job || job == "" && p.Name == r.Project {
-			return p.Name, nil
+			return p.Name, "", nil
 		}
 	}
-	return "", fmt.Errorf("no project has the job %q or the app %q: %w", job, r.Project, build.ErrUnknown)
+	return "", "", fmt.Errorf("no project has the job %q or the app %q: %w", job, r.Project, build.ErrUnknown)
 }
 
 // Live is what runs in the environments of each project: first in the one that

@@ -22,6 +22,13 @@ func (d *Dispatcher) Trigger(ctx context.Context, w build.Wish, by string) (id s
 	if w.Back && w.Ref == "" && w.Tag == "" {
 		return "", errMayNot("it is not said what to go back to: give its tag or commit")
 	}
+	only, err := build.ParseOnly(w.Only)
+	switch {
+	case err != nil:
+		return "", errMayNot(err.Error())
+	case w.Back && only != "":
+		return "", errMayNot("the way back is that of all servers: leave out the list of servers")
+	}
 	ref := w.Ref
 	switch {
 	case w.Tag != "":
@@ -30,7 +37,7 @@ func (d *Dispatcher) Trigger(ctx context.Context, w build.Wish, by string) (id s
 		ref = "refs/heads/" + project.Branch
 	}
 	return d.ask(ctx, build.Delivery{ID: "trigger-" + build.NewID(now()), Event: build.Trigger, Push: build.Push{
-		Repo: project.Repo, Project: project.Name, Ref: ref, Pusher: by, Again: w.Again, Back: w.Back,
+		Repo: project.Repo, Project: project.Name, Ref: ref, Pusher: by, Again: w.Again, Back: w.Back, Only: only,
 	}})
 }
 

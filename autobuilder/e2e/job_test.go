@@ -148,9 +148,9 @@ type past struct {
 }
 
 type built struct {
-	ID, Project, Commit, Tag, Branch, State, By, Why string
-	Number                                           int64
-	Created, Started, Ended                          time.Time
+	ID, Project, Commit, Tag, Branch, State, By, Why, Only, Release string
+	Number                                                          int64
+	Created, Started, Ended                                         time.Time
 }
 
 func (l *lab) history() past {

@@ -17,8 +17,8 @@ import (
 // A day of a team. Ada pushes, and watches the console in her browser. A major is
 // held; Bob approves it in the room, Grace ticks its checklist on the page. A
 // release is bad in a way that no health check finds: the watch takes it back, and
-// pager, monitor and room are told. The next one mends it. In the end all of it
-// can be read again, with who and when.
+// pager, monitor and room are told. The next one mends it. All of it can be read
+// again, with who and when. In the end one server tries a branch.
 func TestTheStoryOfADay(t *testing.T) {
 	d := newDay(t)
 	d.aPushIsWatchedLive()
@@ -27,6 +27,7 @@ func TestTheStoryOfADay(t *testing.T) {
 	d.aBadReleaseIsTakenBack()
 	d.theNextReleaseMendsIt()
 	d.theHistoryIsComplete()
+	d.aServerTriesABranch()
 }
 
 // waitsForAReader keeps the first delivery from its servers until somebody has

@@ -8,7 +8,7 @@
 //   HUBOT_AUTOBUILDER_SECRET  of the webhook that sends them, to /hubot/autobuilder
 //
 // Commands:
-//   hubot deploy APP[/REF] [to ENV] - put a branch, tag or commit on its servers
+//   hubot deploy APP[/REF] [to ENV[/HOSTS]] - put a branch, tag or commit on its servers
 //   hubot rollback APP [to VERSION] - put back what ran before
 //   hubot where can i deploy APP - its environments
 //   hubot deploys APP - its newest deploys

@@ -135,7 +135,8 @@ func TestAProjectAddsParametersAndSteps(t *testing.T) {
 		defaults[el.SelectElement("name").Text()] = el.SelectElement("defaultValue").Text()
 	}
 	assert.Equal(t, `eu "west" <1>`, defaults["REGION"])
-	assert.Len(t, defaults, 9)
+	assert.Len(t, defaults, 10)
+	assert.Contains(t, defaults, "DELIVER_ONLY", "deliver reads it itself")
 
 	scripts := root.FindElements("//hudson.tasks.Shell/command")
 	before := parse(t, plain.XML).FindElements("//hudson.tasks.Shell/command")

@@ -24,7 +24,7 @@ func (l *Ledger) Replaced(ctx context.Context, project, environment, commit stri
 
 // ranBefore leaves out releases whose watch ended so.
 func (l *Ledger) ranBefore(ctx context.Context, live build.Live, commit string, at time.Time, without string) (build.Live, error) {
-	told, err := l.rollouts(ctx, `WHERE project = ? AND environment = ? AND result IN ('ok', 'partial')
+	told, err := l.rollouts(ctx, `WHERE project = ? AND environment = ? AND result IN ('ok', 'partial') AND only = ''
 		AND "commit" <> ? AND ended < ? AND build NOT IN (SELECT build FROM watches WHERE state = ?)
 		ORDER BY ended DESC LIMIT 1`, live.Project, live.Environment, commit, timeText(at), without)
 	if err != nil {
@@ -34,7 +34,7 @@ func (l *Ledger) ranBefore(ctx context.Context, live build.Live, commit string, 
 		r := told[0]
 		live.Release, live.Version, live.Commit, live.Since, live.By = r.Release, r.Version, r.Commit, r.Ended, r.By
 	}
-	untold, err := l.build(ctx, "last build of "+live.Project, `WHERE project = ? AND state = 'succeeded' AND command = '' AND "commit" <> ?
+	untold, err := l.build(ctx, "last build of "+live.Project, `WHERE project = ? AND state = 'succeeded' AND command = '' AND only = '' AND "commit" <> ?
 		AND ended > ? AND ended < ? AND NOT EXISTS (SELECT 1 FROM rollouts WHERE rollouts.build = builds.id)
 		AND id NOT IN (SELECT build FROM watches WHERE state = ?) ORDER BY ended DESC, seq DESC LIMIT 1`,
 		live.Project, commit, timeText(live.Since), timeText(at), without)

@@ -94,16 +94,16 @@ func supersede(ctx context.Context, tx *sql.Tx, d Decision) error {
 }
 
 const buildColumns = `id, project, job, "commit", attempt, branch, tag, version, by, message,
-	state, why, accepted, taken, number, url, created, triggered, started, ended, tree, release, command, step`
+	state, why, accepted, taken, number, url, created, triggered, started, ended, tree, release, command, step, only`
 
 func insert(ctx context.Context, tx *sql.Tx, b build.Build) error {
 	return oneRow(tx.ExecContext(ctx, `INSERT INTO builds (`+buildColumns+`)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-		ON CONFLICT (project, "commit", command, attempt) DO NOTHING`,
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+		ON CONFLICT (project, "commit", command, only, attempt) DO NOTHING`,
 		b.ID, b.Project, b.Job, b.Commit, b.Attempt, b.Branch, b.Tag, b.Version, b.By, b.Message,
 		b.State, b.Why, b.Accepted, b.Taken, b.Number, b.URL,
 		timeText(b.Created), timeText(b.Triggered), timeText(b.Started), timeText(b.Ended),
-		b.Tree, b.Release, b.Command, b.Step))
+		b.Tree, b.Release, b.Command, b.Step, b.Only))
 }
 
 func retag(ctx context.Context, tx *sql.Tx, b build.Build) error {
@@ -149,7 +149,7 @@ func scanBuild(row interface{ Scan(...any) error }) (build.Build, error) {
 	var created, triggered, started, ended string
 	err := row.Scan(&b.ID, &b.Project, &b.Job, &b.Commit, &b.Attempt, &b.Branch, &b.Tag, &b.Version, &b.By, &b.Message,
 		&b.State, &b.Why, &b.Accepted, &b.Taken, &b.Number, &b.URL, &created, &triggered, &started, &ended,
-		&b.Tree, &b.Release, &b.Command, &b.Step)
+		&b.Tree, &b.Release, &b.Command, &b.Step, &b.Only)
 	b.Created, b.Triggered = parseTime(created), parseTime(triggered)
 	b.Started, b.Ended = parseTime(started), parseTime(ended)
 	return b, err
@@ -202,11 +202,11 @@ func (l *Ledger) Numbered(ctx context.Context, job string, number int64) (build.
 		`WHERE job = ? AND number = ? AND number <> 0 ORDER BY seq DESC LIMIT 1`, job, number)
 }
 
-// Of is the last attempt to build the commit. Commands that a checklist ran
-// there are none.
-func (l *Ledger) Of(ctx context.Context, project, commit string) (build.Build, error) {
+// Of is the last attempt to build the commit for just these servers, as Build.Only
+// names them; empty: for all. Commands that a checklist ran there are none.
+func (l *Ledger) Of(ctx context.Context, project, commit, only string) (build.Build, error) {
 	return l.build(ctx, fmt.Sprintf("build of %s in %s", commit, project),
-		`WHERE project = ? AND "commit" = ? AND command = '' ORDER BY attempt DESC LIMIT 1`, project, commit)
+		`WHERE project = ? AND "commit" = ? AND command = '' AND only = ? ORDER BY attempt DESC LIMIT 1`, project, commit, only)
 }
 
 func (l *Ledger) build(ctx context.Context, what, where string, args ...any) (build.Build, error) {

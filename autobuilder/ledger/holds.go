@@ -139,13 +139,13 @@ func outdate(ctx context.Context, tx *sql.Tx, project, why string) error {
 }
 
 const holdColumns = `h.build, h.project, b."commit", b.tag, b.by, b.message, h.why, h.state, h.needed, h.checklist, h.problem,
-	h.since, h.deadline, h.ended FROM holds h JOIN builds b ON b.id = h.build`
+	h.since, h.deadline, h.ended, b.only FROM holds h JOIN builds b ON b.id = h.build`
 
 func scanHold(rows *sql.Rows) (build.Hold, error) {
 	var h build.Hold
 	var since, deadline, ended string
 	err := rows.Scan(&h.Build, &h.Project, &h.Commit, &h.Tag, &h.By, &h.Message, &h.Why, &h.State, &h.Needed, &h.Checklist,
-		&h.Problem, &since, &deadline, &ended)
+		&h.Problem, &since, &deadline, &ended, &h.Only)
 	h.Since, h.Deadline, h.Ended = parseTime(since), parseTime(deadline), parseTime(ended)
 	return h, err
 }

@@ -153,10 +153,10 @@ func TestAStepIsBegunOnce(t *testing.T) {
 	require.NoError(t, err)
 	assert.Len(t, open, 1)
 
-	of, err := l.Of(t.Context(), "shop", "c1")
+	of, err := l.Of(t.Context(), "shop", "c1", "")
 	require.NoError(t, err)
 	assert.Equal(t, "b1", of.ID, "a command is no build of the commit")
-	next, err := l.NextAttempt(t.Context(), "shop", "c1", "x")
+	next, err := l.NextAttempt(t.Context(), "shop", "c1", "x", "")
 	require.NoError(t, err)
 	assert.Equal(t, 2, next)
 	require.NoError(t, l.Complete(t.Context(), build.Act{Build: "b1", By: build.Itself}))

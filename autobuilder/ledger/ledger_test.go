@@ -246,10 +246,10 @@ func TestTheLastAttemptSpeaksForACommit(t *testing.T) {
 	second := aBuild("b2", "c1")
 	second.Attempt = 2
 	built(t, l, second)
-	got, err := l.Of(t.Context(), "shop", "c1")
+	got, err := l.Of(t.Context(), "shop", "c1", "")
 	require.NoError(t, err)
 	assert.Equal(t, "b2", got.ID)
-	_, err = l.Of(t.Context(), "till", "c1")
+	_, err = l.Of(t.Context(), "till", "c1", "")
 	require.ErrorIs(t, err, build.ErrUnknown)
 	names, err := l.OpenProjects(t.Context())
 	require.NoError(t, err)

@@ -53,8 +53,60 @@ CREATE TABLE builds (
 ) STRICT;
 CREATE INDEX builds_open ON builds (project, seq) WHERE state IN ('queued', 'triggered', 'running');
 CREATE INDEX builds_project ON builds (project, seq);
-`, people, lookups, pages, telling, versions}
+`, people, lookups, pages, telling, versions, some}
 }
+
+// some adds builds and rollouts that go to some servers only. Each list of servers
+// has its own attempts at a commit, and the table's key has the list in it: so
+// that what goes to all servers is counted, and kept from being made twice, as before.
+const some = `
+DROP TRIGGER builds_new;
+DROP TRIGGER builds_moved;
+DROP TRIGGER acts_new;
+CREATE TABLE builds_some (
+	seq       INTEGER PRIMARY KEY AUTOINCREMENT,
+	id        TEXT NOT NULL UNIQUE,
+	project   TEXT NOT NULL,
+	job       TEXT NOT NULL,
+	"commit"  TEXT NOT NULL,
+	attempt   INTEGER NOT NULL,
+	branch    TEXT NOT NULL,
+	tag       TEXT NOT NULL,
+	version   TEXT NOT NULL,
+	by        TEXT NOT NULL,
+	message   TEXT NOT NULL,
+	state     TEXT NOT NULL,
+	why       TEXT NOT NULL,
+	accepted  INTEGER NOT NULL,
+	taken     INTEGER NOT NULL,
+	number    INTEGER NOT NULL,
+	url       TEXT NOT NULL,
+	created   TEXT NOT NULL,
+	triggered TEXT NOT NULL,
+	started   TEXT NOT NULL,
+	ended     TEXT NOT NULL,
+	tree      TEXT NOT NULL,
+	release   TEXT NOT NULL,
+	command   TEXT NOT NULL,
+	step      TEXT NOT NULL,
+	only      TEXT NOT NULL,
+	UNIQUE (project, "commit", command, only, attempt)
+) STRICT;
+INSERT INTO builds_some SELECT seq, id, project, job, "commit", attempt, branch, tag, version, by, message, state, why,
+	accepted, taken, number, url, created, triggered, started, ended, tree, release, command, step, '' FROM builds;
+DROP TABLE builds;
+ALTER TABLE builds_some RENAME TO builds;
+CREATE INDEX builds_open ON builds (project, seq) WHERE state IN ('queued', 'triggered', 'running');
+CREATE INDEX builds_project ON builds (project, seq);
+CREATE INDEX builds_tag ON builds (project, tag) WHERE tag <> '';
+CREATE INDEX builds_tree ON builds (project, tree) WHERE tree <> '';
+CREATE INDEX builds_number ON builds (job, number) WHERE number <> 0;
+CREATE INDEX builds_good ON builds (project, ended) WHERE state = 'succeeded' AND command = '' AND only = '';
+CREATE INDEX builds_version ON builds (project, ended) WHERE state = 'succeeded' AND only = '' AND version <> '';
+ALTER TABLE rollouts ADD COLUMN only TEXT NOT NULL DEFAULT '';
+DROP INDEX rollouts_live;
+CREATE INDEX rollouts_live ON rollouts (project, environment, ended) WHERE result IN ('ok', 'partial') AND only = '';
+` + buildsTold
 
 // versions finds the last version of a project without reading its history.
 const versions = `

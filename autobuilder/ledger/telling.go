@@ -66,6 +66,29 @@ CREATE TABLE watches (
 ) STRICT;
 CREATE INDEX watches_open ON watches (until) WHERE state = 'open';
 
+` + buildsTold + `CREATE TRIGGER rollouts_new AFTER INSERT ON rollouts BEGIN
+	INSERT INTO events (kind, project, build, run, thread, by, note)
+	VALUES (CASE WHEN NEW.result = '' THEN 'delivering' WHEN NEW.result IN ('ok', 'partial') THEN 'delivered' ELSE 'undone' END,
+		NEW.project, NEW.build, NEW.run, CASE NEW.build WHEN '' THEN NEW.run ELSE NEW.build END, NEW.by, NEW.error);
+END;
+CREATE TRIGGER rollouts_ended AFTER UPDATE OF result ON rollouts WHEN OLD.result = '' AND NEW.result <> '' BEGIN
+	INSERT INTO events (kind, project, build, run, thread, by, note)
+	VALUES (CASE WHEN NEW.result IN ('ok', 'partial') THEN 'delivered' ELSE 'undone' END,
+		NEW.project, NEW.build, NEW.run, CASE NEW.build WHEN '' THEN NEW.run ELSE NEW.build END, NEW.by, NEW.error);
+END;
+CREATE TRIGGER watches_new AFTER INSERT ON watches BEGIN
+	INSERT INTO events (kind, project, build, thread, by, note)
+	VALUES ('watched', NEW.project, NEW.build, NEW.build, 'autobuilder', 'until ' || substr(NEW.until, 1, 19) || 'Z');
+END;
+CREATE TRIGGER watches_ended AFTER UPDATE OF state ON watches WHEN NEW.state IN ('stays', 'withdrawn', 'unjudged', 'bad') BEGIN
+	INSERT INTO events (kind, project, build, thread, by, note)
+	VALUES (NEW.state, NEW.project, NEW.build, NEW.build, 'autobuilder', NEW.why);
+END;
+`
+
+// buildsTold are the triggers that know the table of builds. Whoever makes that
+// table anew drops them before and makes them again after.
+const buildsTold = `
 -- What a checklist runs is told of as a step of it.
 CREATE TRIGGER builds_new AFTER INSERT ON builds WHEN NEW.command = '' AND NEW.state = 'queued' BEGIN
 	INSERT INTO events (kind, project, build, thread, by, note) VALUES ('queued', NEW.project, NEW.id, NEW.id, NEW.by, NEW.why);
@@ -84,23 +107,5 @@ CREATE TRIGGER acts_new AFTER INSERT ON acts WHEN NEW.kind IN ('hold', 'approve'
 		CASE NEW.step WHEN 0 THEN NEW.note ELSE 'step ' || NEW.step || coalesce(': ' || s.text, '')
 			|| CASE NEW.note WHEN '' THEN '' ELSE ' (' || NEW.note || ')' END END
 	FROM builds b LEFT JOIN steps s ON s.build = b.id AND s.n = NEW.step WHERE b.id = NEW.build;
-END;
-CREATE TRIGGER rollouts_new AFTER INSERT ON rollouts BEGIN
-	INSERT INTO events (kind, project, build, run, thread, by, note)
-	VALUES (CASE WHEN NEW.result = '' THEN 'delivering' WHEN NEW.result IN ('ok', 'partial') THEN 'delivered' ELSE 'undone' END,
-		NEW.project, NEW.build, NEW.run, CASE NEW.build WHEN '' THEN NEW.run ELSE NEW.build END, NEW.by, NEW.error);
-END;
-CREATE TRIGGER rollouts_ended AFTER UPDATE OF result ON rollouts WHEN OLD.result = '' AND NEW.result <> '' BEGIN
-	INSERT INTO events (kind, project, build, run, thread, by, note)
-	VALUES (CASE WHEN NEW.result IN ('ok', 'partial') THEN 'delivered' ELSE 'undone' END,
-		NEW.project, NEW.build, NEW.run, CASE NEW.build WHEN '' THEN NEW.run ELSE NEW.build END, NEW.by, NEW.error);
-END;
-CREATE TRIGGER watches_new AFTER INSERT ON watches BEGIN
-	INSERT INTO events (kind, project, build, thread, by, note)
-	VALUES ('watched', NEW.project, NEW.build, NEW.build, 'autobuilder', 'until ' || substr(NEW.until, 1, 19) || 'Z');
-END;
-CREATE TRIGGER watches_ended AFTER UPDATE OF state ON watches WHEN NEW.state IN ('stays', 'withdrawn', 'unjudged', 'bad') BEGIN
-	INSERT INTO events (kind, project, build, thread, by, note)
-	VALUES (NEW.state, NEW.project, NEW.build, NEW.build, 'autobuilder', NEW.why);
 END;
 `

@@ -64,11 +64,12 @@ func show(kind build.EventKind) (s shown, ok bool) {
 func (*GitHub) Order() build.Order { return build.ByProject }
 
 // Send moves the commit's status and the build's deployment. Ref is the
-// deployment's ID.
+// deployment's ID. What goes to some servers only is not told: a deployment that
+// succeeds would stand there as what the whole environment runs.
 func (g *GitHub) Send(ctx context.Context, m Message) (string, error) {
 	s, ok := show(m.Kind)
 	owner, repo, isRepo := strings.Cut(m.Project.Repo, "/")
-	if !ok || !isRepo || m.About.Commit == "" {
+	if !ok || !isRepo || m.About.Commit == "" || m.only() != "" {
 		return m.Ref, nil
 	}
 	at := place{GitHub: g, owner: owner, repo: repo, m: m}

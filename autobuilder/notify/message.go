@@ -61,6 +61,14 @@ const (
 	factTime    = 10 * time.Second
 )
 
+// only are the servers that it is about; empty: all.
+func (m Message) only() string {
+	if m.About.Only == "" && m.Rollout != nil {
+		return m.Rollout.Only
+	}
+	return m.About.Only
+}
+
 func (w Writer) write(ctx context.Context, letter build.Letter) (Message, error) {
 	m := Message{Letter: letter, Project: w.project(letter.Project), Page: w.page(letter.Build)}
 	err := w.about(ctx, &m)

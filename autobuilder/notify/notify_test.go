@@ -43,6 +43,11 @@ the tests are red
   npm: not found
 https://github.test/acme/shop/releases/tag/v1.2.0
 https://ci.test/builds/b1`, last.Text())
+
+	s.tries("b2", build.Succeeded)
+	s.told()
+	said := room.said()
+	assert.Contains(t, said[len(said)-1], "shop v1.2.0 (to h1 only) is out in production")
 }
 
 func TestOneThatIsDownKeepsNobodyElseWaiting(t *testing.T) {

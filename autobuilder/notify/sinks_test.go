@@ -146,6 +146,8 @@ func TestPagerDutyHasOneIncidentOfAProject(t *testing.T) {
 	s.add("b2", newCommit, func(b *build.Build) { b.Attempt = 2 })
 	s.move("b2", build.Running, "")
 	s.move("b2", build.Succeeded, "")
+	s.tries("b3", build.Succeeded)
+	s.tries("b4", build.Failed)
 	s.told()
 	got := place.Events()
 	require.Len(t, got, 2, "a page for what failed, and for what mended it")
@@ -163,6 +165,14 @@ func TestPagerDutyHasOneIncidentOfAProject(t *testing.T) {
 }
 
 const routingKey = "0123456789abcdef0123456789abcdef"
+
+// tries takes a release to some servers only.
+func (s *stage) tries(id string, end build.State) {
+	s.t.Helper()
+	s.add(id, newCommit, func(b *build.Build) { b.Only, b.Attempt = "h1", int(id[1]) })
+	s.move(id, build.Running, "")
+	s.move(id, end, "")
+}
 
 func TestStatsDCountsAndTimes(t *testing.T) {
 	t.Parallel()

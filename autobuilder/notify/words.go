@@ -25,7 +25,8 @@ func (m Message) Headline() string {
 	return words
 }
 
-// subject is what the message is about: the project, and which version of it.
+// subject is what the message is about: the project, which version of it, and
+// which servers where it is not all.
 func (m Message) subject() string {
 	words := m.Project.Name
 	switch {
@@ -35,6 +36,9 @@ func (m Message) subject() string {
 		words += " " + short(m.About.Commit)
 	case m.Rollout != nil:
 		words += " " + cmp.Or(m.Rollout.Version, m.Rollout.Release)
+	}
+	if only := build.ToOnly(m.only()); only != "" {
+		words += " (" + only + ")"
 	}
 	return words
 }

@@ -14,7 +14,7 @@ type Facts struct {
 	Tree      string       // its files; empty: not known
 	OnBranch  bool         // the commit is the head or one of its ancestors
 	Tags      []string     // that point to the commit now
-	Earlier   *build.Build // the last attempt to build the commit
+	Earlier   *build.Build // the last attempt to build the commit, for the servers that are asked for
 	HeadBuilt bool         // the head has a build, waiting, running or over
 	Live      build.Live   // what runs on the servers
 	Going     bool         // a build of another commit is on its way to them
@@ -23,7 +23,7 @@ type Facts struct {
 	TwinOf    string       // release that the twin was delivered as
 	TaggedAt  string       // commit that was built under the tag, if it is another one
 	Within    string       // highest tag below the commit that would have been held, and was never delivered
-	Approved  bool         // people have let the commit go before
+	Approved  bool         // people have let the commit go before, to all servers or to these
 }
 
 // Do is what a push leads to.
@@ -62,6 +62,9 @@ func Decide(push build.Push, project build.Project, facts Facts) Verdict {
 	}
 	v := Verdict{Attempt: 1}
 	v.Tag, v.Version = Release(project.Tags, facts.Tags)
+	if push.Only != "" {
+		return guard(some(v, push, facts), push, project, facts)
+	}
 	if push.Back {
 		return asked(v, project, facts)
 	}

@@ -21,6 +21,9 @@ func guard(v Verdict, push build.Push, project build.Project, facts Facts) Verdi
 		return ignore("%s; %s", why, hint)
 	}
 	v.Hold = held(v, project, facts)
+	if v.Hold != "" && push.Only != "" {
+		v.Hold += "; it is to go " + build.ToOnly(push.Only)
+	}
 	if v.Hold != "" {
 		v.Why += ": " + v.Hold
 	}

@@ -63,10 +63,10 @@ func (w *Watcher) Order() build.Order { return build.ByProject }
 
 // Send begins to watch a release when it is told that it is out: the outbox
 // tells it of every one, also after a crash. What went out before is not
-// watched again.
+// watched again, nor what went to some servers: its way back would be that of all.
 func (w *Watcher) Send(ctx context.Context, m notify.Message) (string, error) {
 	p, ok := w.project(m.Project.Name)
-	if !ok || p.Watch.For == 0 || m.Kind != build.EventSucceeded || m.About.Release != "" || m.About.By == build.Itself {
+	if !ok || p.Watch.For == 0 || m.Kind != build.EventSucceeded || m.About.Release != "" || m.About.Only != "" || m.About.By == build.Itself {
 		return "", nil
 	}
 	now := time.Now()

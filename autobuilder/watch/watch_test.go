@@ -206,7 +206,14 @@ func TestANewerReleaseEndsTheWatch(t *testing.T) {
 	s := newStage(t, nil)
 	s.says(good)
 	s.out("b1", "c1")
-	s.out("b2", "c2", func(b *build.Build) { b.Release = "a stored one" }) // is not watched
+	s.out("b2", "c2", func(b *build.Build) { b.Only = "h1" }) // is not watched, and replaces nothing
+	open, err := s.book.Watched(t.Context())
+	require.NoError(t, err)
+	require.Len(t, open, 1)
+	live, err := s.book.Live(t.Context(), "shop", "")
+	require.NoError(t, err)
+	assert.Equal(t, "c1", live.Commit)
+	s.out("b3", "c3", func(b *build.Build) { b.Release = "a stored one" }) // is not watched
 	s.run()
 	require.Eventually(t, func() bool {
 		open, err := s.book.Watched(t.Context())

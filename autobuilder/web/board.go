@@ -193,7 +193,7 @@ func statusOf(p build.Project, builds []build.Build) status {
 		st.Last = &builds[0]
 	}
 	for i := range builds {
-		if builds[i].State == build.Succeeded && builds[i].Command == "" {
+		if builds[i].State == build.Succeeded && builds[i].Command == "" && builds[i].Only == "" {
 			st.Good = &builds[i]
 			break
 		}

@@ -91,7 +91,7 @@ func TestPagesInABrowser(t *testing.T) {
 // find is the ID of the build of a project's commit.
 func (s *seed) find(t *testing.T, project string, n int) string {
 	t.Helper()
-	b, err := s.book.Of(t.Context(), project, s.commits[project][n])
+	b, err := s.book.Of(t.Context(), project, s.commits[project][n], "")
 	require.NoError(t, err)
 	return b.ID
 }

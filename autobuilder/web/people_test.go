@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 
 	"autobuilder/build"
 	"autobuilder/signin"
@@ -72,7 +73,8 @@ func (c *crew) Commits(context.Context, string, string, string) ([]build.Commit,
 }
 
 func (c *crew) Trigger(_ context.Context, w build.Wish, by string) (string, error) {
-	c.did = append(c.did, fmt.Sprintf("%s asks for %s of %s, again: %t, back: %t", by, w.Ref, w.Project, w.Again, w.Back))
+	did := fmt.Sprintf("%s asks for %s of %s, again: %t, back: %t", by, w.Ref, w.Project, w.Again, w.Back)
+	c.did = append(c.did, strings.TrimSpace(did+" "+build.ToOnly(w.Only)))
 	return "wish", c.err
 }
 

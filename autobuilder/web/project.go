@@ -128,7 +128,7 @@ func entries(builds []build.Build, live []build.Live, at site) []entry {
 	for i, b := range builds {
 		all[i].Build = b
 		for _, l := range live {
-			if !marked[l.Environment] && b.State == build.Succeeded && b.Command == "" && b.Commit == l.Commit {
+			if !marked[l.Environment] && b.State == build.Succeeded && b.Command == "" && b.Only == "" && b.Commit == l.Commit {
 				marked[l.Environment] = true
 				all[i].Live = append(all[i].Live, environmentName(l))
 			}

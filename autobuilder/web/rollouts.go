@@ -18,6 +18,7 @@ type told struct {
 	Environment string    `json:"environment"`
 	Action      string    `json:"action"`
 	By          string    `json:"by"`
+	Only        string    `json:"only"`
 	Started     time.Time `json:"started"`
 	Ended       time.Time `json:"ended"`
 	Result      string    `json:"result"`
@@ -50,7 +51,7 @@ func (s *server) apiRollout(w http.ResponseWriter, r *http.Request, _ string) {
 	}
 	err := s.People.Told(r.Context(), build.Rollout{
 		Run: m.Run, Build: m.Build, Project: m.Release.App, Environment: m.Environment, Action: m.Action, Release: m.Release.ID,
-		Version: m.Release.Version, Commit: m.Release.Commit, By: m.By, Result: m.Result, Error: m.Error,
+		Version: m.Release.Version, Commit: m.Release.Commit, By: m.By, Only: m.Only, Result: m.Result, Error: m.Error,
 		Started: m.Started, Ended: m.Ended, SHA256: m.Release.SHA256, Size: m.Release.Size, Hosts: m.Hosts,
 	}, m.Job)
 	if errors.Is(err, build.ErrUnknown) {

@@ -92,7 +92,7 @@ func goodBefore(t timeline) []build.Build {
 	var found []build.Build
 	for _, e := range t.Entries {
 		b := e.Build
-		if b.State == build.Succeeded && b.Command == "" && b.Why == "" && !seen[b.Commit] {
+		if b.State == build.Succeeded && b.Command == "" && b.Only == "" && b.Why == "" && !seen[b.Commit] {
 			seen[b.Commit] = true
 			found = append(found, b)
 		}
@@ -102,7 +102,9 @@ func goodBefore(t timeline) []build.Build {
 
 // formDeploy asks for a branch, a tag or a commit, as a room does.
 func (s *server) formDeploy(w http.ResponseWriter, r *http.Request, on steer) {
-	s.wish(w, r, on, build.Wish{Ref: strings.TrimSpace(r.PostForm.Get("ref")), Again: r.PostForm.Has("again")})
+	s.wish(w, r, on, build.Wish{
+		Ref: strings.TrimSpace(r.PostForm.Get("ref")), Again: r.PostForm.Has("again"), Only: r.PostForm.Get("only"),
+	})
 }
 
 // formRollback asks for what was delivered before.

@@ -36,10 +36,11 @@ func TestAProjectIsSteeredOnItsPage(t *testing.T) {
 	v.signIn("token of bob")
 	_, page = v.send(http.MethodGet, "/projects/shop", nil)
 	assert.Contains(t, page, ">Deploy</button>")
+	assert.Contains(t, page, `name="only"`)
 	assert.Contains(t, page, `<option value="aaaaaaaaaaaaaaaaaaaa">`, "what may go out again")
 	assert.NotContains(t, page, `<option value="cccc`, "what failed may not")
 	c.fate = build.Fate{Verdict: "build", Build: "b3"}
-	answer, _ = v.send(http.MethodPost, "/projects/shop/deploy", url.Values{"ref": {" topic "}, "again": {"1"}})
+	answer, _ = v.send(http.MethodPost, "/projects/shop/deploy", url.Values{"ref": {" topic "}, "again": {"1"}, "only": {"h1,h2"}})
 	assert.Equal(t, "/builds/b3", answer.Request.URL.Path)
 	answer, _ = v.send(http.MethodPost, "/projects/shop/rollback", url.Values{"to": {"aaaa"}})
 	assert.Equal(t, "/builds/b3", answer.Request.URL.Path)
@@ -63,7 +64,7 @@ func TestAProjectIsSteeredOnItsPage(t *testing.T) {
 	answer, _ = v.send(http.MethodPost, "/projects/shop/unlock", url.Values{})
 	assert.Equal(t, http.StatusInternalServerError, answer.StatusCode, "the page itself can't be made")
 	assert.Equal(t, []string{
-		"bob asks for topic of shop, again: true, back: false", "bob asks for aaaa of shop, again: false, back: true",
+		"bob asks for topic of shop, again: true, back: false to h1, h2 only", "bob asks for aaaa of shop, again: false, back: true",
 		"bob asks for topc of shop, again: false, back: false", "bob asks for  of shop, again: false, back: false",
 		"bob locks shop: the tables move, for 72h0m0s", "bob unlocks shop",
 	}, c.did)

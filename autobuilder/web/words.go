@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"fmt"
 	"html/template"
 	"strings"
@@ -83,14 +84,14 @@ func refName(ref string) string {
 	return strings.TrimPrefix(strings.TrimPrefix(ref, "refs/heads/"), "refs/tags/")
 }
 
-// versionOf names a build by its version, or by its commit where it has none.
+// versionOf names a build by its version, or by its commit where it has none, and
+// by its servers where it is not for all.
 func versionOf(b build.Build) string {
-	for _, name := range []string{b.Version, b.Tag} {
-		if name != "" {
-			return name
-		}
+	name := cmp.Or(b.Version, b.Tag, short(b.Commit))
+	if b.Only == "" {
+		return name
 	}
-	return short(b.Commit)
+	return name + " " + build.ToOnly(b.Only)
 }
 
 // did says what an act was, of who did it.

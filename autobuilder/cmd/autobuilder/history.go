@@ -60,7 +60,7 @@ func printPast(out io.Writer, found past) error {
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "BUILD\tPROJECT\tVERSION\tCOMMIT\tSTATE\tNUMBER\tCREATED\tBY\tWHY")
 	for _, b := range found.Builds {
-		row(table, b.ID, b.Project, versionOf(b), short(b.Commit), string(b.State), numberOf(b), clock(b.Created), b.By, b.Why)
+		row(table, b.ID, b.Project, withServers(versionOf(b), b), short(b.Commit), string(b.State), numberOf(b), clock(b.Created), b.By, b.Why)
 	}
 	fmt.Fprintln(table, "\nDELIVERY\tEVENT\tREF\tCOMMIT\tVERDICT\tBUILD\tRECEIVED\tBY\tWHY")
 	for _, f := range found.Deliveries {
@@ -96,6 +96,11 @@ func versionOf(b build.Build) string {
 		return b.Tag
 	}
 	return b.Version
+}
+
+// withServers adds to a build's name which servers it is for, where it is not for all.
+func withServers(name string, b build.Build) string {
+	return strings.TrimSpace(name + " " + build.ToOnly(b.Only))
 }
 
 func numberOf(b build.Build) string {

@@ -113,7 +113,7 @@ func newest(name string, builds []build.Build) project {
 		if p.Last == nil {
 			p.Last = &builds[i]
 		}
-		if builds[i].State == build.Succeeded && builds[i].Command == "" {
+		if builds[i].State == build.Succeeded && builds[i].Command == "" && builds[i].Only == "" {
 			p.Good = &builds[i]
 			break
 		}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -125,10 +126,7 @@ func printOutbox(out io.Writer, backlogs []build.Backlog) error {
 	return table.Flush()
 }
 
-// label is the version, or the commit where there is none.
+// label is the version, or the commit where there is none, and which servers it is for.
 func label(b build.Build) string {
-	if v := versionOf(b); v != "" {
-		return v
-	}
-	return short(b.Commit)
+	return withServers(cmp.Or(versionOf(b), short(b.Commit)), b)
 }

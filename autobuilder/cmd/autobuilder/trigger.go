@@ -1,7 +1,9 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
+	"strings"
 
 	"github.com/urfave/cli/v2"
 
@@ -18,6 +20,7 @@ second, else by the next one that starts. A commit that was built with success i
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "ref", Usage: "branch, tag or full commit `REF`; default: the project's branch"},
 			&cli.StringFlag{Name: "tag", Usage: "the commit of `TAG`"},
+			&cli.StringFlag{Name: "only", Usage: "just these of the project's `SERVERS`: h1,h2, web-[1-8] or web-*; what is live stays as it is"},
 			&cli.BoolFlag{Name: "again", Usage: "also if it was built with success"},
 			jsonFlag(),
 		},
@@ -33,23 +36,21 @@ func trigger(c *cli.Context, a access) error {
 	if c.IsSet("ref") && c.IsSet("tag") {
 		return wrongUsage("--ref and --tag are both set: keep one")
 	}
-	wish := build.Wish{Project: name, Ref: c.String("ref"), Tag: c.String("tag"), Again: c.Bool("again")}
+	only, err := build.ParseOnly(c.String("only"))
+	if err != nil || c.IsSet("only") && only == "" {
+		return wrongUsage("--only %q: write it as h1,h2, web-[1-8] or web-*", c.String("only"))
+	}
+	wish := build.Wish{Project: name, Ref: c.String("ref"), Tag: c.String("tag"), Again: c.Bool("again"), Only: only}
 	id, err := a.Trigger(c.Context, wish)
 	if err != nil {
 		return err
 	}
-	return printAsked(c, id, fmt.Sprintf("%s of %s is to be built", wanted(wish), name))
+	return printAsked(c, id, strings.TrimSpace(fmt.Sprintf("%s of %s is to be built %s", wanted(wish), name, build.ToOnly(wish.Only))))
 }
 
 // wanted names what a wish is for.
 func wanted(w build.Wish) string {
-	switch {
-	case w.Tag != "":
-		return w.Tag
-	case w.Ref != "":
-		return w.Ref
-	}
-	return "the newest commit"
+	return cmp.Or(w.Tag, w.Ref, "the newest commit")
 }
 
 func replayCommand() *cli.Command {
