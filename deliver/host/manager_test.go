@@ -39,6 +39,7 @@ func TestServiceManagers(t *testing.T) {
 	openers := map[string]opener{"runit": startRunit(t), "supervisor": startSupervisor(t)}
 	stories := map[string]func(*testing.T, *managed){
 		"a service that runs is restarted":           restartsRunning,
+		"a service that failed until now":            restartsFailing,
 		"a service that is down is started":          startsStopped,
 		"it is found without being named":            isFound,
 		"a service that is not there":                isUnknown,
@@ -224,6 +225,34 @@ func (m *managed) run(t *testing.T) host.Checked {
 	checked, err := m.check(t, m.health(), "v1")
 	require.NoError(t, err)
 	return checked
+}
+
+// restartsFailing restarts, at moments that have nothing to do with its
+// manager's, a service that could not run until just before: on a first
+// delivery there was nothing to run.
+func restartsFailing(t *testing.T, m *managed) {
+	ready := filepath.Join(m.root, "ready")
+	m.install(t, m.service.Name, "test -e "+ready+" || exit 1\n"+m.app())
+	m.tryToRestart(t)
+	for n := range failingRestarts() {
+		fails := time.NewTimer(1700*time.Millisecond + time.Duration(n)*37*time.Millisecond)
+		<-fails.C // its manager is trying again and again
+		require.NoError(t, os.WriteFile(ready, nil, 0o600))
+		m.restart(t)
+		_, err := m.check(t, m.health(), "v1")
+		require.NoError(t, err, "restart %d", n)
+		require.NoError(t, os.Remove(ready))
+		m.tryToRestart(t)
+	}
+}
+
+// failingRestarts is how often.
+func failingRestarts() int {
+	n, err := strconv.Atoi(os.Getenv("FAILING_RESTARTS"))
+	if err != nil {
+		return 2
+	}
+	return n
 }
 
 func restartsRunning(t *testing.T, m *managed) {

@@ -50,7 +50,7 @@ func (r runit) restart(ctx context.Context, name string) error {
 	if err != nil && !strings.HasPrefix(output, "timeout:") {
 		return t.failed("restart "+dir, output, err)
 	}
-	return r.awaitNext(ctx, name, before.PID)
+	return r.awaitNext(ctx, name, before)
 }
 
 const (
@@ -62,20 +62,21 @@ const (
 	startPatience = 3 * time.Second
 )
 
-// awaitNext waits until another process than pid runs: sv counts in whole
-// seconds, and takes a process that has just begun for the next one. A service
-// that does not stay up is left to Check.
-func (r runit) awaitNext(ctx context.Context, name string, pid int) error {
+// awaitNext waits until another process than before runs: sv counts in whole
+// seconds, and takes a process that has just begun for the next one. Where
+// nothing had run for long before, that may be one which runsv began by itself at this
+// moment and is about to end, as it was told: then one is waited for that stays.
+// A service that does not stay up is left to Check.
+func (r runit) awaitNext(ctx context.Context, name string, before sighting) error {
 	stopping, cancel := context.WithTimeout(ctx, stopPatience)
 	defer cancel()
 	again := time.NewTicker(50 * time.Millisecond)
 	defer again.Stop()
+	next := newcomer{before: before.PID, steady: svUpFor(before.Detail) >= steadyFor}
 	var starting <-chan time.Time
 	for {
 		seen, err := r.look(ctx, name)
-		// A process that runsv had just started by itself may be the one that was
-		// told to end.
-		if err != nil || (seen.Running && seen.PID != pid && !strings.Contains(seen.Detail, "got TERM")) {
+		if err != nil || next.is(seen) {
 			return nil
 		}
 		if !seen.Running && starting == nil {
@@ -85,10 +86,37 @@ func (r runit) awaitNext(ctx context.Context, name string, pid int) error {
 		case <-starting:
 			return nil
 		case <-stopping.Done():
-			return &Error{Kind: KindService, Message: fmt.Sprintf("restart %s: pid %d does not end: %s", name, pid, seen.Detail)}
+			return &Error{Kind: KindService, Message: fmt.Sprintf("restart %s: pid %d does not end: %s", name, before.PID, seen.Detail)}
 		case <-again.C:
 		}
 	}
+}
+
+const (
+	// steadyFor is after how long a process is not one of those that runsv begins
+	// again and again.
+	steadyFor = 2 * time.Second
+	// toldTime is more than runsv takes to do as it was told.
+	toldTime = 500 * time.Millisecond
+)
+
+// newcomer is the process that is to follow one.
+type newcomer struct {
+	before int
+	steady bool // that one had run for long
+	pid    int  // the latest that was seen instead
+	since  time.Time
+}
+
+// is says whether the newcomer was seen.
+func (n *newcomer) is(seen sighting) bool {
+	if !seen.Running || seen.PID == n.before || strings.Contains(seen.Detail, "got TERM") {
+		return false
+	}
+	if n.pid != seen.PID {
+		n.pid, n.since = seen.PID, time.Now()
+	}
+	return n.steady || time.Since(n.since) >= toldTime
 }
 
 // dir is the service directory of name.
@@ -109,7 +137,20 @@ func (r runit) dir(name string) (string, bool) {
 	return "", false
 }
 
-var svPID = regexp.MustCompile(`\(pid (\d+)\)`)
+var (
+	svPID  = regexp.MustCompile(`\(pid (\d+)\)`)
+	svTime = regexp.MustCompile(`\(pid \d+\) (\d+)s`)
+)
+
+// svUpFor is for how long the process has run, 0 where none does.
+func svUpFor(status string) time.Duration {
+	m := svTime.FindStringSubmatch(status)
+	if m == nil {
+		return 0
+	}
+	seconds, _ := strconv.Atoi(m[1])
+	return time.Duration(seconds) * time.Second
+}
 
 // parseSv reads what sv status prints.
 func parseSv(output string) sighting {
