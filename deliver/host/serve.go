@@ -64,19 +64,34 @@ type server struct {
 }
 
 // lookAhead lays out the spare tree of the next delivery when this one is over,
-// on a thread that lets all others go first, and that ends with it.
+// on a thread that lets all others go first.
 func (s *server) lookAhead() {
 	if s.moved == nil || !s.ended {
 		return
 	}
 	var over sync.WaitGroup
 	over.Go(func() {
-		const last = 19
-		runtime.LockOSThread()
-		_ = unix.Setpriority(unix.PRIO_PROCESS, 0, last) // or this takes its turn
-		_ = s.moved.layOut(s.ctx, spareWorth)            // or the next delivery takes a little longer
+		defer yield()()
+		_ = s.moved.layOut(s.ctx, spareWorth) // or the next delivery takes a little longer
 	})
 	over.Wait()
+}
+
+// yield has the thread of its caller let all others go first. Where the thread
+// may not have its priority back it ends with the caller's goroutine; where it may, it
+// stays: what was started from it may have been told to die with it.
+func yield() (back func()) {
+	const highest, last = 20, 19 // the kernel gives a priority as 20 less what it is set to
+	runtime.LockOSThread()
+	was, err := unix.Getpriority(unix.PRIO_PROCESS, 0)
+	if err == nil {
+		err = unix.Setpriority(unix.PRIO_PROCESS, 0, last)
+	}
+	return func() {
+		if err != nil || unix.Setpriority(unix.PRIO_PROCESS, 0, highest-was) == nil {
+			runtime.UnlockOSThread()
+		}
+	}
 }
 
 // note remembers what was done.

@@ -80,3 +80,6 @@ func (l *Local) LayOut(ctx context.Context) error { return l.layOut(ctx, 1) }
 
 // SpareWorth is how many files a release has for which one is laid out.
 const SpareWorth = spareWorth
+
+// Yield is yield.
+func Yield() (back func()) { return yield() }
