@@ -141,7 +141,7 @@ func (u *update) begin(target *manifest.Manifest) error {
 		return err
 	}
 	if u.left != nil {
-		if err := a.adopt(u.left); err != nil {
+		if err := u.resume(); err != nil {
 			return err
 		}
 	}
@@ -154,6 +154,15 @@ func (u *update) begin(target *manifest.Manifest) error {
 		return err
 	}
 	return u.keepForLater()
+}
+
+// resume takes over what an earlier try has left. It is kept for a later one before
+// any of it is moved.
+func (u *update) resume() error {
+	if err := u.keepForLater(); err != nil {
+		return err
+	}
+	return u.assembly.adopt(u.left)
 }
 
 // worthKeeping is how many bytes are to come for which a later try goes on from
@@ -223,6 +232,7 @@ func (u *update) checkRoom() error {
 	if needs <= bytes && files <= inodes {
 		return nil
 	}
+	u.berth.kept = false
 	return &Error{
 		Kind: KindSpace,
 		Message: fmt.Sprintf("release %s needs %d bytes and %d inodes more at %s, where %d bytes and %d inodes are free",

@@ -403,6 +403,39 @@ func TestAKilledTransferGoesOnFromWhatCame(t *testing.T) {
 	assert.Empty(t, left)
 }
 
+func TestATransferThatIsCutAgainNearItsEndLosesNothing(t *testing.T) {
+	t.Parallel()
+	root := memoryDir(t)
+	r := rand.New(rand.NewPCG(9, 9))
+	var items []hosttest.Item
+	for n := range 40 {
+		noise := make([]byte, 10_000)
+		for i := range noise {
+			noise[i] = byte(r.Uint32())
+		}
+		items = append(items, hosttest.File(fmt.Sprintf("noise%02d", n), string(noise)))
+	}
+	tree := hosttest.Grow(t, "v1", hosttest.Tar(t, items...))
+	local, last := newLocal(t, root), len(items)-1
+	for _, parts := range []host.Parts{
+		func([]host.Range) (io.Reader, error) { // not even the first of them comes whole
+			whole, err := tree.Parts(t, nil)(nil)
+			return io.LimitReader(whole, 100_000), err
+		},
+		func([]host.Range) (io.Reader, error) { return tree.Parts(t, nil)([]host.Range{{0, last}}) }, // all but one
+		func(lacks []host.Range) (io.Reader, error) {
+			assert.Equal(t, []host.Range{{last, last + 1}}, lacks)
+			return strings.NewReader(""), nil
+		},
+	} {
+		_, err := local.Update(t.Context(), tree.Record, host.Base{}, parts, nil)
+		require.Error(t, err)
+	}
+	receipt := update(t, local, nil, tree)
+	assert.Less(t, receipt.Bytes, int64(20_000), "what came before is not sent again")
+	requireSameTree(t, root, tree)
+}
+
 func TestKilledUpdatesLeaveOnlyWholeReleases(t *testing.T) {
 	t.Parallel()
 	const rounds = 25
