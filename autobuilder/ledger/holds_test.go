@@ -18,19 +18,26 @@ import (
 	"autobuilder/ledger"
 )
 
-func TestALedgerOfTheFirstSchemaIsTakenOver(t *testing.T) {
-	t.Parallel()
+// dumped is a ledger that an older autobuilder left, from its dump in testdata, and
+// the program that made it.
+func dumped(t *testing.T, dump string) (path, sqlite string) {
+	t.Helper()
 	sqlite, err := exec.LookPath("sqlite3")
 	if err != nil {
 		labtest.Lacks(t, "the program sqlite3")
 	}
-	path := filepath.Join(t.TempDir(), "ledger.db")
+	path = filepath.Join(t.TempDir(), "ledger.db")
 	old := exec.CommandContext(t.Context(), sqlite, path)
-	old.Stdin, err = os.Open("testdata/schema1.sql")
+	old.Stdin, err = os.Open(filepath.Join("testdata", dump))
 	require.NoError(t, err)
 	out, err := old.CombinedOutput()
 	require.NoError(t, err, string(out))
+	return path, sqlite
+}
 
+func TestALedgerOfTheFirstSchemaIsTakenOver(t *testing.T) {
+	t.Parallel()
+	path, _ := dumped(t, "schema1.sql")
 	l := open(t, path)
 	builds, err := l.Builds(t.Context(), "", 10)
 	require.NoError(t, err)

@@ -1,7 +1,6 @@
 package ledger_test
 
 import (
-	"os"
 	"os/exec"
 	"path/filepath"
 	"testing"
@@ -11,7 +10,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"autobuilder/build"
-	"autobuilder/labtest"
 	"autobuilder/ledger"
 )
 
@@ -129,17 +127,7 @@ func TestAnApprovalForSomeServersIsForThese(t *testing.T) {
 // and what it tells.
 func TestALedgerFromBeforeSomeServersIsTakenOver(t *testing.T) {
 	t.Parallel()
-	sqlite, err := exec.LookPath("sqlite3")
-	if err != nil {
-		labtest.Lacks(t, "the program sqlite3")
-	}
-	path := filepath.Join(t.TempDir(), "ledger.db")
-	old := exec.CommandContext(t.Context(), sqlite, path)
-	old.Stdin, err = os.Open("testdata/schema6.sql")
-	require.NoError(t, err)
-	out, err := old.CombinedOutput()
-	require.NoError(t, err, string(out))
-
+	path, sqlite := dumped(t, "schema6.sql")
 	l := open(t, path)
 	builds, err := l.Builds(t.Context(), "", 10)
 	require.NoError(t, err)
@@ -155,7 +143,7 @@ func TestALedgerFromBeforeSomeServersIsTakenOver(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, build.Queued, b.State)
 	built(t, l, aBuild("b3", "c3"))
-	out, err = exec.CommandContext(t.Context(), sqlite, "-readonly", path,
+	out, err := exec.CommandContext(t.Context(), sqlite, "-readonly", path,
 		"SELECT kind || ' ' || build FROM events WHERE seq > (SELECT max(seq) FROM events) - 3 ORDER BY seq").CombinedOutput()
 	require.NoError(t, err, string(out))
 	assert.Equal(t, "approved b2\nqueued b2\nqueued b3\n", string(out), "each once, as before")

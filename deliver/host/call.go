@@ -97,9 +97,7 @@ func (c *call) answer(ctx context.Context) (json.RawMessage, error) {
 		select {
 		case <-c.bell:
 		case <-doubting.C:
-			if c.sent == nil { // a body is its own sign of life, and in the way of others
-				c.spawn(func() { c.session.Alive(ctx) })
-			}
+			c.askForLife(ctx)
 			silence *= 2
 			doubting.Reset(silence)
 		case <-c.lost:
@@ -110,6 +108,14 @@ func (c *call) answer(ctx context.Context) (json.RawMessage, error) {
 			c.giveUp()
 			return nil, context.Cause(ctx)
 		}
+	}
+}
+
+// askForLife asks where no body is under way: that is its own sign of life, and in
+// the way of others.
+func (c *call) askForLife(ctx context.Context) {
+	if c.sent == nil {
+		c.spawn(func() { c.session.Alive(ctx) })
 	}
 }
 

@@ -218,7 +218,7 @@ func (h heir) name() string        { return path.Base(h.is().Path) }
 // what it was.
 func (h heir) take() (bool, error) {
 	var st unix.Stat_t
-	if there := h.old.stat(h.oldName(), &st) == nil; !there || !h.genuine(&st) {
+	if !h.stands(&st) {
 		h.ancestor.damage(h.was().Path)
 		return false, nil
 	}
@@ -228,6 +228,11 @@ func (h heir) take() (bool, error) {
 		}
 	}
 	return h.copy(&st)
+}
+
+// stands says whether the old file is there with its content, and how it looks.
+func (h heir) stands(st *unix.Stat_t) bool {
+	return h.old.stat(h.oldName(), st) == nil && h.genuine(st)
 }
 
 // genuine says whether the old file still has its content: it shows nothing

@@ -110,7 +110,7 @@ func (a *assembly) moveInOne(an *ancestor, dir dirFD, from int) error {
 	if n, ok := a.target.Find(was.Path); ok && a.target.Entries[n].Kind == manifest.File && !a.spared[n] && a.target.May(n, was.Digest) {
 		h := heir{tree: a, ancestor: an, old: dir, dir: dir, from: from, n: n}
 		var st unix.Stat_t
-		if dir.stat(h.name(), &st) == nil && h.genuine(&st) && h.shares(&st) && a.target.Complete(n, was.Digest) {
+		if h.stands(&st) && h.shares(&st) && a.target.Complete(n, was.Digest) {
 			a.made[n], a.inodes[n] = true, inodeOf(&st)
 			return nil
 		}

@@ -198,7 +198,7 @@ func (a *assembly) linkFamily(an *ancestor, f family) error {
 	for _, n := range f.children {
 		h := heir{tree: a, ancestor: an, old: old, dir: dir, from: n, n: n}
 		var st unix.Stat_t
-		if old.stat(h.oldName(), &st) != nil || !h.genuine(&st) || !h.shares(&st) {
+		if !h.stands(&st) || !h.shares(&st) {
 			continue
 		}
 		if _, err := h.link(&st); err != nil {
