@@ -305,7 +305,7 @@ type together struct {
 
 // look says how the least well of the units is.
 func (t together) look(ctx context.Context, _ string) (sighting, error) {
-	sum := sighting{ServiceState: ServiceState{Manager: t.name(), Known: true, Running: true, Detail: "not exported yet"}}
+	sum := sighting{units: pids{}, ServiceState: ServiceState{Manager: t.name(), Known: true, Running: true, Detail: "not exported yet"}}
 	if len(t.units) == 0 {
 		sum.Running = false
 	}
@@ -331,6 +331,7 @@ func (s *sighting) add(unit string, one sighting, first bool) {
 	if first {
 		s.PID, s.Detail, s.counts = one.PID, one.Detail, one.counts
 	}
+	s.units[unit] = one.PID
 	s.restarts += one.restarts
 	if one.Running {
 		return

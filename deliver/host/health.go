@@ -46,7 +46,7 @@ func (l *Local) Check(ctx context.Context, health Health, service Service, id st
 
 // memory is for the next Check, which counts from this one on.
 func (c *checkup) memory() memory {
-	return memory{Manager: c.seen.Manager, Name: c.service.Name, PID: c.watch.pid, Up: c.watch.up, Restarts: c.watch.restarts, Kills: c.kills}
+	return memory{Manager: c.seen.Manager, Name: c.service.Name, PIDs: c.watch.pids, Up: c.watch.up, Restarts: c.watch.restarts, Kills: c.kills}
 }
 
 // goOn counts from the restart on.

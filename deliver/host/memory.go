@@ -13,7 +13,7 @@ type memory struct {
 	Release  string `json:"release"`
 	Manager  string `json:"manager"`
 	Name     string `json:"name"`
-	PID      int    `json:"pid"`
+	PIDs     pids   `json:"pids"`
 	Up       bool   `json:"up"`
 	Restarts int    `json:"restarts"`
 	Failing  bool   `json:"failing,omitempty"` // it had ended already, and nobody counts that
@@ -24,7 +24,7 @@ type memory struct {
 // remember is a help for Check and no part of a restart: where it fails, Check
 // sees what happens from its own start on.
 func (l *Local) remember(name string, before, after sighting, kills int, failed error) {
-	m := memory{Manager: after.Manager, Name: name, PID: after.PID, Up: after.Running, Failing: after.failing != "" && !after.counts, Kills: kills}
+	m := memory{Manager: after.Manager, Name: name, PIDs: after.pids(), Up: after.Running, Failing: after.failing != "" && !after.counts, Kills: kills}
 	if before.failing != "" { // the count goes on, unless the service came up meanwhile
 		m.Restarts = min(before.restarts, after.restarts)
 	}
@@ -64,7 +64,7 @@ const restarted = "restarted.json"
 
 // watch goes on from where the restart was.
 func (m memory) watch() watch {
-	w := watch{begun: true, pid: m.PID, up: m.Up, restarts: m.Restarts}
+	w := watch{begun: true, pids: m.PIDs, up: m.Up, restarts: m.Restarts}
 	if m.Failing {
 		w.again = 1
 	}

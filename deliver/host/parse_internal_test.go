@@ -250,6 +250,10 @@ func TestWatch(t *testing.T) {
 		return seen
 	}
 	part := sighting{starting: true, ServiceState: ServiceState{PID: 7}}
+	group := func(clock, web string) sighting {
+		return parseStatus("app:clock " + clock + "\napp:web " + web)
+	}
+	const begins, one, two, three = "STARTING", "RUNNING pid 11, uptime 0:00:01", "RUNNING pid 12, uptime 0:00:01", "RUNNING pid 13, uptime 0:00:01"
 	for name, c := range map[string]struct {
 		begun   watch
 		looks   []sighting
@@ -266,11 +270,14 @@ func TestWatch(t *testing.T) {
 		"starting again":                 {watch{}, []sighting{at(7, 0), {starting: true}, {starting: true}, at(8, 0)}, 1, true},
 		"still starting":                 {watch{}, []sighting{{starting: true}, at(7, 0)}, 0, false},
 		"one of a group is starting":     {watch{}, []sighting{part, part, at(7, 0)}, 0, false},
+		"a group's last is up first":     {watch{}, []sighting{group(begins, begins), group(begins, two), group(one, two)}, 0, false},
+		"a group's last is another one":  {watch{}, []sighting{group(one, two), group(one, three)}, 1, true},
+		"a group's last starts again":    {watch{}, []sighting{group(one, two), group(one, begins), group(one, three)}, 1, true},
 		"its process is found late":      {watch{}, []sighting{at(0, 0), at(7, 0)}, 0, false},
-		"another one than after Restart": {memory{PID: 6}.watch(), []sighting{counted(7, 1)}, 1, true},
-		"the same as after Restart":      {memory{PID: 7, Restarts: 4}.watch(), []sighting{counted(7, 4)}, 0, false},
+		"another one than after Restart": {memory{PIDs: pids{"": 6}}.watch(), []sighting{counted(7, 1)}, 1, true},
+		"the same as after Restart":      {memory{PIDs: pids{"": 7}, Restarts: 4}.watch(), []sighting{counted(7, 4)}, 0, false},
 		"it had ended after Restart":     {memory{Failing: true}.watch(), []sighting{at(7, 0)}, 0, true},
-		"the manager counts anew":        {watch{begun: true, pid: 7, restarts: 5}, []sighting{counted(7, 0), counted(7, 1)}, 1, true},
+		"the manager counts anew":        {watch{begun: true, pids: pids{"": 7}, restarts: 5}, []sighting{counted(7, 0), counted(7, 1)}, 1, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

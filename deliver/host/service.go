@@ -21,6 +21,7 @@ type manager interface {
 // sighting is a service at one moment.
 type sighting struct {
 	ServiceState
+	units    pids   // the processes of a service of several
 	restarts int    // how often the manager started it anew by itself
 	counts   bool   // the manager tells restarts
 	ended    string // why it does not run, when the manager leaves it so

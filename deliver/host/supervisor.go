@@ -1,6 +1,7 @@
 package host
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"os"
@@ -106,22 +107,22 @@ func changed(output, name string) bool {
 	return false
 }
 
-var statusLine = regexp.MustCompile(`^\S+\s+(RUNNING|STARTING|STOPPED|STOPPING|BACKOFF|EXITED|FATAL|UNKNOWN)\b\s*(?:pid (\d+))?`)
+var statusLine = regexp.MustCompile(`^(\S+)\s+(RUNNING|STARTING|STOPPED|STOPPING|BACKOFF|EXITED|FATAL|UNKNOWN)\b\s*(?:pid (\d+))?`)
 
 // parseStatus reads what supervisorctl status prints. A group runs when all of
 // its processes do, and fails when one of them does.
 func parseStatus(output string) sighting {
-	seen := sighting{ServiceState: ServiceState{Manager: managerSupervisor, Running: true, Detail: lastLines(output, 2)}}
+	seen := sighting{units: pids{}, ServiceState: ServiceState{Manager: managerSupervisor, Running: true, Detail: lastLines(output, 2)}}
 	for line := range strings.Lines(output) {
 		m := statusLine.FindStringSubmatch(line)
 		if m == nil {
 			continue
 		}
 		seen.Known = true
-		seen.take(m[1], strings.Join(strings.Fields(line), " "))
-		if pid, _ := strconv.Atoi(m[2]); seen.PID == 0 {
-			seen.PID = pid
-		}
+		seen.take(m[2], strings.Join(strings.Fields(line), " "))
+		pid, _ := strconv.Atoi(m[3])
+		seen.units[m[1]] = pid
+		seen.PID = cmp.Or(seen.PID, pid)
 	}
 	seen.Running = seen.Running && seen.Known
 	return seen
