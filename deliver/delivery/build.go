@@ -5,12 +5,15 @@ import (
 	"bufio"
 	"cmp"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 
+	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
 
 	"deliver/cache"
@@ -47,7 +50,7 @@ func Make(ctx context.Context, src Source, known release.Record) (*Build, error)
 	if err != nil {
 		return nil, err
 	}
-	b, err := take(ctx, raw)
+	b, err := take(ctx, raw, src.Sealed)
 	// Where git fails its tar is cut; why it failed says more than that.
 	if closeErr := raw.Close(); closeErr != nil && ctx.Err() == nil {
 		err = closeErr
@@ -64,7 +67,7 @@ func Make(ctx context.Context, src Source, known release.Record) (*Build, error)
 
 // Repack makes a Build of a release's tar, as the store has it.
 func Repack(ctx context.Context, rec release.Record, plain io.Reader) (*Build, error) {
-	b, err := take(ctx, plain)
+	b, err := take(ctx, plain, true)
 	if err != nil {
 		return nil, fmt.Errorf("read release %s: %w", rec.ID, err)
 	}
@@ -96,22 +99,20 @@ func (b *Build) Close() error {
 
 // take reads a tar, into a file of its own unless it is in one already, and
 // looks at every entry.
-func take(ctx context.Context, raw io.Reader) (*Build, error) {
+func take(ctx context.Context, raw io.Reader, sealed bool) (*Build, error) {
 	b := &Build{offsets: map[manifest.Digest]int64{}, expanded: map[manifest.Digest]int64{}}
 	var err error
-	if b.file = plainFile(raw); b.file == nil {
-		if b.file, err = anonymous(); err != nil {
-			return nil, err
-		}
-		err = b.read(ctx, raw, b.file)
-	} else {
-		err = b.read(ctx, raw, io.Discard)
+	if b.file = plainFile(raw); b.file != nil {
+		err = b.readFile(ctx, sealed)
+	} else if b.file, err = anonymous(); err == nil {
+		err = b.readStream(ctx, raw, sealed)
 	}
 	if err != nil {
 		b.Close()
 		return nil, err
 	}
 	b.tar = b.file
+	b.Record.Tree = b.Manifest.Digest().String()
 	return b, nil
 }
 
@@ -160,42 +161,64 @@ func anonymous() (*os.File, error) {
 	return file, nil
 }
 
-func (b *Build) read(ctx context.Context, raw io.Reader, to io.Writer) error {
+// readStream reads a tar that comes once, into the file.
+func (b *Build) readStream(ctx context.Context, raw io.Reader, sealed bool) error {
 	plain, err := decompress(bufio.NewReaderSize(&obedient{ctx, raw}, 1<<20))
 	if err != nil {
 		return err
 	}
 	defer plain.Close()
-	all := newCopying(to)
-	err = b.inspect(io.TeeReader(plain, all), all)
-	digest, copyErr := all.settle()
-	if err := cmp.Or(copyErr, err); err != nil {
-		return err
+	all := newCopying(b.file, sealed)
+	r := io.TeeReader(plain, all)
+	err = b.inspect(r, func() int64 { return all.size }, newDigests(b.offsets))
+	if err == nil {
+		_, err = io.Copy(io.Discard, r) // what follows the last entry is part of the tar, too
 	}
+	digest, copyErr := all.settle()
 	b.Record.SHA256, b.Record.Size = digest, all.size
-	b.Record.Tree = b.Manifest.Digest().String()
-	return nil
+	return cmp.Or(copyErr, err)
 }
 
-// inspect reads the tar to the end of its stream: what follows the last entry
-// is part of the digest, too.
-func (b *Build) inspect(r io.Reader, read *copying) error {
-	entries, tree, sums := tar.NewReader(r), manifest.NewBuilder(), newDigests(b.offsets)
-	defer sums.settle()
+// readFile reads a tar that is in the file from header to header. What is in
+// between is read by those who take its digest.
+func (b *Build) readFile(ctx context.Context, sealed bool) error {
+	info, err := b.file.Stat()
+	if err != nil {
+		return err
+	}
+	b.Record.Size = info.Size()
+	var seal errgroup.Group
+	if sealed {
+		seal.Go(func() error {
+			sum := sha256.New()
+			_, err := io.Copy(sum, &obedient{ctx, io.NewSectionReader(b.file, 0, info.Size())})
+			b.Record.SHA256 = hex.EncodeToString(sum.Sum(nil))
+			return err
+		})
+	}
+	r := &seekable{ctx: ctx, file: b.file}
+	err = b.inspect(r, func() int64 { return r.at }, newDigestsOf(b.file, b.offsets))
+	return cmp.Or(err, seal.Wait())
+}
+
+// inspect looks at every entry of a tar; at is how far r was read.
+func (b *Build) inspect(r io.Reader, at func() int64, sums *digests) error {
+	entries, tree := tar.NewReader(r), manifest.NewBuilder()
+	defer sums.settle() //nolint:errcheck // where it matters it was settled before
 	for {
 		header, err := entries.Next()
 		if errors.Is(err, io.EOF) {
 			break
 		}
 		if err != nil {
-			return fmt.Errorf("it is no whole tar: %w", err)
+			return cut(err)
 		}
 		node, err := tree.Add(header)
 		if err != nil {
 			return refused(err)
 		}
 		if node != nil && manifest.KindOf(header.Typeflag) == manifest.File {
-			if err := b.content(opened{header, entries, node, read.size}, sums); err != nil {
+			if err := b.content(opened{header, entries, node, at()}, sums); err != nil {
 				return err
 			}
 		}
@@ -204,7 +227,9 @@ func (b *Build) inspect(r io.Reader, read *copying) error {
 		}
 		b.noteHook(header)
 	}
-	sums.settle()
+	if err := sums.settle(); err != nil {
+		return cut(err)
+	}
 	if tree.Count() == 0 {
 		return errors.New("there is no file in it")
 	}
@@ -213,8 +238,7 @@ func (b *Build) inspect(r io.Reader, read *copying) error {
 	if b.Manifest, err = tree.Manifest(); err != nil {
 		return refused(err)
 	}
-	_, err = io.Copy(io.Discard, r)
-	return err
+	return nil
 }
 
 // obedient ends reading when its context ends.
@@ -229,6 +253,43 @@ func (o *obedient) Read(p []byte) (int, error) {
 		return 0, context.Cause(o.ctx)
 	}
 	return o.r.Read(p)
+}
+
+// seekable reads a file of which most is of no interest, a little ahead.
+type seekable struct {
+	ctx     context.Context //nolint:containedctx // of one call of readFile
+	file    io.ReaderAt
+	at      int64
+	ahead   [4 << 10]byte
+	have    int   // of ahead
+	aheadAt int64 // in the file
+}
+
+// Read reads.
+func (s *seekable) Read(p []byte) (int, error) {
+	if s.ctx.Err() != nil {
+		return 0, context.Cause(s.ctx)
+	}
+	from := s.at - s.aheadAt
+	if from < 0 || from >= int64(s.have) {
+		n, err := s.file.ReadAt(s.ahead[:], s.at)
+		if n == 0 {
+			return 0, err
+		}
+		s.aheadAt, s.have, from = s.at, n, 0
+	}
+	n := copy(p, s.ahead[from:s.have])
+	s.at += int64(n)
+	return n, nil
+}
+
+// Seek moves on; a tar is read from where one is.
+func (s *seekable) Seek(offset int64, whence int) (int64, error) {
+	if whence != io.SeekCurrent {
+		return 0, errors.ErrUnsupported
+	}
+	s.at += offset
+	return s.at, nil
 }
 
 func inDir(dir, name string) string {

@@ -84,12 +84,51 @@ func TestMakeKnowsTheFormats(t *testing.T) {
 			for _, src := range []delivery.Source{{File: path}, {Dir: filepath.Dir(path), File: "build"}, fromStdin(data)} {
 				b, err := delivery.Make(t.Context(), src, release.Record{App: "web", Version: "v1.2.0"})
 				require.NoError(t, err)
-				assert.Equal(t, sum(plain), b.Record.SHA256)
+				assert.Empty(t, b.Record.SHA256, "nobody asked for it")
 				assert.Equal(t, int64(len(plain)), b.Record.Size)
 				assert.Equal(t, int64(3), b.Record.Files)
-				assert.Equal(t, "v1.2.0-"+sum(plain)[:8], b.Record.ID)
+				assert.Equal(t, "v1.2.0-"+b.Manifest.Digest().String()[:8], b.Record.ID)
 				assert.False(t, b.Record.Created.IsZero())
 				require.NoError(t, b.Close())
+			}
+		})
+	}
+}
+
+// A tar that is a file is read in pieces and side by side, one that comes
+// through a pipe as it comes: it is the same build.
+func TestABuildIsTheSameHoweverItIsRead(t *testing.T) {
+	t.Parallel()
+	large, rest := strings.Repeat("0123456789", 60_000), strings.Repeat("z", 200_000)
+	program, err := os.ReadFile("/bin/true")
+	require.NoError(t, err)
+	for name, plain := range map[string][]byte{
+		"small":          pack(t, file("a", "1"), file("empty", ""), file("b", "2")),
+		"large":          pack(t, file("a", large), file("b", large+"x"), file("c", "small"), file("d", rest), file("e", rest+"y")),
+		"the same twice": pack(t, file("a", "1"), file("b", large), file("c", large), file("d", "1")),
+		"a later one":    pack(t, file("a", large), file("a", "2")),
+		"links":          pack(t, file("a", "1"), tar.Header{Name: "l", Typeflag: tar.TypeSymlink, Linkname: "a"}, tar.Header{Name: "h", Typeflag: tar.TypeLink, Linkname: "a"}),
+		"a program":      pack(t, tar.Header{Name: "true", Mode: 0o755, Uname: string(program)}, tar.Header{Name: "sh", Mode: 0o755, Uname: "#!"}),
+		"more after it":  append(pack(t, file("a", "1")), make([]byte, 10_240)...),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			path := filepath.Join(t.TempDir(), "build.tar")
+			require.NoError(t, os.WriteFile(path, plain, 0o600))
+			read, err := delivery.Make(t.Context(), delivery.Source{File: path, Sealed: true}, release.Record{ID: "r1"})
+			require.NoError(t, err)
+			defer read.Close()
+			heard, err := delivery.Make(t.Context(), delivery.Source{File: "-", Stdin: bytes.NewReader(plain), Sealed: true}, release.Record{ID: "r1", Created: read.Record.Created})
+			require.NoError(t, err)
+			defer heard.Close()
+			assert.Equal(t, heard.Record, read.Record)
+			assert.Equal(t, sum(plain), read.Record.SHA256)
+			assert.Equal(t, int64(len(plain)), read.Record.Size)
+			assert.Equal(t, heard.Manifest, read.Manifest)
+			assert.Equal(t, heard.Arches, read.Arches)
+			for _, n := range read.Manifest.Contents() {
+				name := read.Manifest.Entries[n].Path
+				assert.Equal(t, content(t, heard, name), content(t, read, name))
 			}
 		})
 	}
@@ -166,6 +205,8 @@ func TestWhatIsNoBuildIsAnError(t *testing.T) {
 		"nothing":        {nil, "it is empty"},
 		"text":           {[]byte(strings.Repeat("no tar at all ", 100)), "no whole tar"},
 		"cut tar":        {whole[:3000], "no whole tar"},
+		"cut large file": {pack(t, file("app", strings.Repeat("x", 1_000_000)))[:700_000], "no whole tar"},
+		"cut at the end": {pack(t, file("a", "1"), file("app", strings.Repeat("x", 1000)))[:512+512+512+999], "no whole tar"},
 		"cut gzip":       {gzipped(t, whole)[:40], "unexpected EOF"},
 		"cut zstd":       {zstded(t, whole)[:20], "unexpected EOF"},
 		"no entries":     {pack(t), "no file in it"},
@@ -176,6 +217,10 @@ func TestWhatIsNoBuildIsAnError(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			_, err := delivery.Make(t.Context(), fromStdin(c.data), release.Record{ID: "r1"})
+			require.ErrorContains(t, err, c.says)
+			path := filepath.Join(t.TempDir(), "build")
+			require.NoError(t, os.WriteFile(path, c.data, 0o600))
+			_, err = delivery.Make(t.Context(), delivery.Source{File: path}, release.Record{ID: "r1"})
 			assert.ErrorContains(t, err, c.says)
 		})
 	}
@@ -282,15 +327,22 @@ func TestRepackHoldsTheArchiveAgainstItsRecord(t *testing.T) {
 
 func FuzzMake(f *testing.F) {
 	whole := pack(f, file("app", "x"), tar.Header{Name: "l", Typeflag: tar.TypeSymlink, Linkname: "app"})
-	for _, seed := range [][]byte{whole, whole[:600], pack(f, file("../x", "y")), {0x1f, 0x8b, 8}, {0x28, 0xb5, 0x2f, 0xfd, 0}, nil} {
+	for _, seed := range [][]byte{whole, whole[:600], whole[:513], pack(f, file("../x", "y")), {0x1f, 0x8b, 8}, {0x28, 0xb5, 0x2f, 0xfd, 0}, nil} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		b, err := delivery.Make(t.Context(), fromStdin(data), release.Record{})
+		path := filepath.Join(t.TempDir(), "build")
+		require.NoError(t, os.WriteFile(path, data, 0o600))
+		same, sameErr := delivery.Make(t.Context(), delivery.Source{File: path}, release.Record{})
+		require.Equal(t, err == nil, sameErr == nil, "%v, %v", err, sameErr)
 		if err != nil {
 			return
 		}
 		defer b.Close()
+		defer same.Close()
+		assert.Equal(t, b.Manifest.Digest(), same.Manifest.Digest())
+		assert.Equal(t, b.Record.Size, same.Record.Size)
 		body, err := b.Tar()
 		require.NoError(t, err)
 		defer body.Close()

@@ -26,22 +26,39 @@ func (b *Build) content(of opened, sums *digests) error {
 	if isSparse(of.header) {
 		return b.contentOfSparse(of)
 	}
+	it := content{of.node, of.header.Size, of.start}
+	if sums.file != nil {
+		sums.add(it)
+		return b.noteBeginning(of)
+	}
 	head := &beginning{}
 	if room := sums.room(of.header.Size); room != nil {
 		if _, err := io.ReadFull(of.content, room); err != nil {
 			return cut(err)
 		}
-		sums.add(content{of.node, len(room), of.start})
+		sums.add(it)
 		_, _ = head.Write(room)
 	} else {
 		sum := sha256.New()
 		if err := b.pour(of.content, sum, head); err != nil {
 			return err
 		}
-		of.node.Digest = manifest.Digest(sum.Sum(nil))
-		sums.place(of.node.Digest, of.start)
+		sums.set(it, manifest.Digest(sum.Sum(nil)))
 	}
 	b.note(of.header, head.bytes)
+	return nil
+}
+
+// noteBeginning notes what an entry is, of which nothing else is read here.
+func (b *Build) noteBeginning(of opened) error {
+	if !mayBeProgram(of.header) {
+		return nil
+	}
+	head := make([]byte, upToMachine)
+	if _, err := io.ReadFull(of.content, head); err != nil {
+		return cut(err)
+	}
+	b.note(of.header, head)
 	return nil
 }
 

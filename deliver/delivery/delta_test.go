@@ -34,7 +34,9 @@ func large(t testing.TB, version, changed string, when int64) *delivery.Build {
 	for n := range entries {
 		entries[n].ModTime = time.Unix(when, 0)
 	}
-	b, err := delivery.Make(t.Context(), fromStdin(pack(t, entries...)), release.Record{ID: version, App: "web", Version: version})
+	source := fromStdin(pack(t, entries...))
+	source.Sealed = true
+	b, err := delivery.Make(t.Context(), source, release.Record{ID: version, App: "web", Version: version})
 	require.NoError(t, err)
 	return b
 }

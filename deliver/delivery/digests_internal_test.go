@@ -29,7 +29,7 @@ func TestCopyingIsTheWholeAndItsDigest(t *testing.T) {
 	for _, size := range []int{0, 1, handedOver - 1, handedOver, handedOver + 1, 20*handedOver + 7} {
 		content := bytes.Repeat([]byte("deliver"), size/7+1)[:size]
 		var to bytes.Buffer
-		c := newCopying(&to)
+		c := newCopying(&to, true)
 		_, err := io.CopyBuffer(struct{ io.Writer }{c}, struct{ io.Reader }{bytes.NewReader(content)}, make([]byte, 10_001))
 		require.NoError(t, err)
 		digest, err := c.settle()
@@ -43,7 +43,7 @@ func TestCopyingIsTheWholeAndItsDigest(t *testing.T) {
 
 func TestCopyingEndsEarlyOnAFullDisk(t *testing.T) {
 	t.Parallel()
-	c := newCopying(&fullDisk{room: 3 * handedOver})
+	c := newCopying(&fullDisk{room: 3 * handedOver}, false)
 	written, err := io.Copy(c, io.LimitReader(endless{}, 1<<40))
 	require.ErrorIs(t, err, errFull)
 	assert.Less(t, written, int64(100*handedOver))

@@ -61,9 +61,14 @@ func (b *Build) noteHook(header *tar.Header) {
 // upToMachine is how much of a program says what it is for.
 const upToMachine = 20
 
+// mayBeProgram says whether it is worth looking what is in an entry.
+func mayBeProgram(header *tar.Header) bool {
+	return header.Mode&0o111 != 0 && header.Size >= upToMachine
+}
+
 // note remembers for which architecture an entry is, if it is a program.
 func (b *Build) note(header *tar.Header, head []byte) {
-	if header.Mode&0o111 == 0 || len(head) < upToMachine || !bytes.HasPrefix(head, []byte(elf.ELFMAG)) {
+	if !mayBeProgram(header) || len(head) < upToMachine || !bytes.HasPrefix(head, []byte(elf.ELFMAG)) {
 		return
 	}
 	machine := elf.Machine(uint16(head[18]) | uint16(head[19])<<8)

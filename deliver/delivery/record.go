@@ -26,7 +26,7 @@ func fill(known, measured release.Record, from origin) release.Record {
 		rec.Created = time.Now().UTC().Truncate(time.Second)
 	}
 	if rec.ID == "" {
-		rec.ID = name(rec) + "-" + rec.SHA256[:8]
+		rec.ID = name(rec) + "-" + rec.Tree[:8]
 	}
 	rec.ID = SafeID(rec.ID)
 	return rec

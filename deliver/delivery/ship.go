@@ -87,7 +87,7 @@ func (f *fleet) send(ctx context.Context, v *visit, b *Build, tell *rollout.Tell
 func (f *fleet) sameBuild(v *visit) bool {
 	for _, rec := range v.state.Releases {
 		if rec.ID == f.Record.ID {
-			return rec.SHA256 == f.Record.SHA256
+			return rec.SameBuild(f.Record)
 		}
 	}
 	return false

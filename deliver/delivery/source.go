@@ -22,6 +22,8 @@ type Source struct {
 	Stdin io.Reader // of File "-"
 	Dir   string    // the git checkout, and what a relative File starts from
 	Ref   string    // commit, tag or branch; empty: HEAD
+	// Sealed has the SHA-256 of the tar taken as well, which a store asks for.
+	Sealed bool
 }
 
 // open starts to read the source's tar, still compressed if it is. Closing it

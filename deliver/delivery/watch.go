@@ -38,7 +38,7 @@ func (w *watched) Look(ctx context.Context, service host.Service) (host.State, e
 
 // Receive tells the release.
 func (w *watched) Receive(ctx context.Context, rec release.Record, build io.Reader, progress func(int64)) (host.Receipt, error) {
-	w.say("receive", "%s (sha256 %.12s)", rec.ID, rec.SHA256)
+	w.say("receive", "%s (build %.12s)", rec.ID, rec.Digest())
 	return w.Server.Receive(ctx, rec, build, progress)
 }
 

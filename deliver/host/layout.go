@@ -121,7 +121,7 @@ func checkRecord(rec release.Record) error {
 	if err := checkID(rec.ID); err != nil {
 		return err
 	}
-	if len(rec.SHA256) != 64 || rec.Size <= 0 {
+	if len(rec.Digest()) != 64 || rec.Size <= 0 {
 		return &Error{Kind: KindDigest, Message: fmt.Sprintf("the record of %s has no digest or size of its build", rec.ID)}
 	}
 	return nil

@@ -145,12 +145,12 @@ func (l *Local) shelve(ctx context.Context, b *berth, rec release.Record) error 
 func (l *Local) already(rec release.Record) (bool, error) {
 	have, ok := l.shelved(rec.ID)
 	switch {
-	case ok && have.SHA256 == rec.SHA256:
+	case ok && have.SameBuild(rec):
 		return true, nil
 	case ok:
 		return false, &Error{
 			Kind:    KindDigest,
-			Message: fmt.Sprintf("release %s is here with another build: sha256 %.12s, not %.12s", rec.ID, have.SHA256, rec.SHA256),
+			Message: fmt.Sprintf("release %s is here with another build: %.12s, not %.12s", rec.ID, have.Digest(), rec.Digest()),
 			Hint:    "an id names one build for ever; give the new one another id",
 		}
 	}

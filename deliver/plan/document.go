@@ -144,7 +144,7 @@ func (d *Document) check() error {
 		return fmt.Errorf("%w: its digest is %.23s, and it was sealed with %.23s", ErrEdited, digest, printable(d.Digest))
 	}
 	switch {
-	case d.Release.ID == "" || d.Release.SHA256 == "":
+	case d.Release.ID == "" || d.Release.Digest() == "":
 		return errors.New("it is no plan: it names no release")
 	case len(d.Hosts) == 0:
 		return errors.New("it is no plan: it names no host")

@@ -33,7 +33,7 @@ func (p *planPage) line(format string, args ...any) { fmt.Fprintf(&p.text, forma
 func (p *planPage) head() {
 	what := strings.ToUpper(oneLine(p.App)) + ": " + p.Action + " of " + p.Release.Describe()
 	p.line("PLAN FOR %s to %s", what, hosts(len(p.Hosts)))
-	p.line("%s, sha256 %.12s%s", size(p.Release.Size), p.Release.SHA256, commitWords(p.Release.Commit))
+	p.line("%s, build %.12s%s", size(p.Release.Size), p.Release.Digest(), commitWords(p.Release.Commit))
 }
 
 func commitWords(commit string) string {

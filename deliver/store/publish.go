@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -98,13 +99,13 @@ func (s *Store) tryClaim(ctx context.Context, rec release.Record) (release.Recor
 }
 
 func (s *Store) sameBuild(there, here release.Record) error {
-	if there.SHA256 == here.SHA256 {
+	if there.SHA256 == here.SHA256 || (here.SHA256 == "" && there.SameBuild(here)) {
 		return nil
 	}
 	return &Error{
 		Kind: KindConflict,
-		Message: fmt.Sprintf("release %s is in %s already as another build (sha256 %.12s there, %.12s here)",
-			here.ID, s.loc, there.SHA256, here.SHA256),
+		Message: fmt.Sprintf("release %s is in %s already as another build (digest %.12s there, %.12s here)",
+			here.ID, s.loc, cmp.Or(there.SHA256, there.Tree), cmp.Or(here.SHA256, here.Tree)),
 		Hint: "give this build an id of its own (BUILD_TAG)",
 	}
 }

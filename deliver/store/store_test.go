@@ -304,6 +304,28 @@ func TestPromoteTakesTheStoresWord(t *testing.T) {
 	assert.Equal(t, "somebody", now.By)
 }
 
+// What a server was sent while there was no store has a record that says its
+// tree alone.
+func TestABuildIsKnownByItsTree(t *testing.T) {
+	t.Parallel()
+	s := newShelf(t)
+	rec, data := build(t, "b-1", 1, []byte("app"))
+	rec.Tree = strings.Repeat("a", 64)
+	_, err := s.Publish(t.Context(), rec, opener(data), nil)
+	require.NoError(t, err)
+
+	sent := rec
+	sent.SHA256 = ""
+	now, err := s.Promote(t.Context(), sent, "rollback")
+	require.NoError(t, err)
+	assert.Equal(t, rec.SHA256, now.SHA256)
+	sent.Tree = strings.Repeat("b", 64)
+	_, err = s.Promote(t.Context(), sent, "rollback")
+	assert.True(t, store.IsKind(err, store.KindConflict), err)
+	_, err = s.Publish(t.Context(), release.Record{ID: "b-2", Tree: rec.Tree, Size: rec.Size}, opener(data), nil)
+	assert.True(t, store.IsKind(err, store.KindInvalid), err)
+}
+
 func TestPublishingAnOldBuildAgainMovesNothing(t *testing.T) {
 	t.Parallel()
 	s := newShelf(t)

@@ -12,6 +12,7 @@ import (
 	"deliver/delivery"
 	"deliver/inventory"
 	"deliver/plan"
+	"deliver/release"
 	"deliver/store"
 )
 
@@ -129,7 +130,7 @@ func (c *course) find(ctx context.Context, doc *plan.Document, file string) (*de
 	case file == "" && doc.Action == delivery.Rollback:
 		return nil, nil
 	}
-	src := delivery.Source{File: c.config.Build, Stdin: c.stdin, Dir: c.dir, Ref: doc.Release.Commit}
+	src := delivery.Source{File: c.config.Build, Stdin: c.stdin, Dir: c.dir, Ref: doc.Release.Commit, Sealed: c.store != nil}
 	if src.File == "" && src.Ref == "" {
 		return nil, withCode(exitUsage, errors.New("the build is not here, and its commit is not known: give it with --build FILE"))
 	}
@@ -137,7 +138,7 @@ func (c *course) find(ctx context.Context, doc *plan.Document, file string) (*de
 	if err != nil {
 		return nil, withCode(exitUsage, err)
 	}
-	if err := same(b.Record.SHA256, doc); err != nil {
+	if err := same(b.Record, doc); err != nil {
 		b.Close()
 		return nil, err
 	}
@@ -158,14 +159,14 @@ func (c *course) stored(ctx context.Context, doc *plan.Document) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	return true, same(rec.SHA256, doc)
+	return true, same(rec, doc)
 }
 
-func same(sha256 string, doc *plan.Document) error {
-	if sha256 == doc.Release.SHA256 {
+func same(rec release.Record, doc *plan.Document) error {
+	if rec.SameBuild(doc.Release) {
 		return nil
 	}
-	return withCode(exitRefused, fmt.Errorf("the build is not that of the plan: its sha256 is %.12s, and must be %.12s", sha256, doc.Release.SHA256))
+	return withCode(exitRefused, fmt.Errorf("the build is not that of the plan: its digest is %.12s, and must be %.12s", rec.Digest(), doc.Release.Digest()))
 }
 
 // bring makes it a delivery of this build, which goes into the store when all

@@ -196,17 +196,15 @@ func (e *environment) env(name string) string {
 	return ""
 }
 
-// build makes the build that is asked for, by delivery.Make or MakePlain.
-func (e *environment) build(ctx context.Context, c *config.Config, from builder) (*delivery.Build, error) {
+// build makes the build that is asked for.
+func (e *environment) build(ctx context.Context, c *config.Config) (*delivery.Build, error) {
 	known, err := recordOf(c, e.by(c.Settings))
 	if err != nil {
 		return nil, withCode(exitUsage, err)
 	}
-	b, err := from(ctx, delivery.Source{File: c.Build, Stdin: e.stdin, Dir: e.dir, Ref: refOf(c)}, known)
+	b, err := delivery.Make(ctx, delivery.Source{File: c.Build, Stdin: e.stdin, Dir: e.dir, Ref: refOf(c), Sealed: c.Store != ""}, known)
 	return b, withCode(exitUsage, err)
 }
-
-type builder func(context.Context, delivery.Source, release.Record) (*delivery.Build, error)
 
 // refOf is what git archive is asked for. Of a refspec it is the source side.
 func refOf(c *config.Config) string {

@@ -4,8 +4,6 @@ import (
 	"fmt"
 
 	"github.com/urfave/cli/v2"
-
-	"deliver/delivery"
 )
 
 func publishCommand(e *environment) *cli.Command {
@@ -27,7 +25,7 @@ func publishCommand(e *environment) *cli.Command {
 			if err != nil {
 				return err
 			}
-			b, err := e.build(ctx, settings, delivery.Make)
+			b, err := e.build(ctx, settings)
 			if err != nil {
 				return err
 			}

@@ -68,7 +68,7 @@ func needRequired(ctx context.Context, c *config.Config) error {
 
 // forward makes the build that is asked for the one to deliver.
 func (c *course) forward(ctx context.Context) (*delivery.Build, error) {
-	b, err := c.build(ctx, c.config, delivery.Make)
+	b, err := c.build(ctx, c.config)
 	if err != nil {
 		return nil, err
 	}

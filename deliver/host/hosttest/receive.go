@@ -22,6 +22,7 @@ func receiveStories() []story {
 		{"progress ends with all bytes", tellsProgress},
 		{"a release that is there is not read again", notReadAgain},
 		{"another build under the same id is refused", otherBuildRefused},
+		{"a build is what its tree is", treeIsEnough},
 		{"a build that is not what its record says leaves nothing", wrongBuildLeavesNothing},
 		{"a build that ends early leaves nothing", endsEarly},
 		{"a build that cannot be read leaves nothing", cannotBeRead},
@@ -78,6 +79,18 @@ func otherBuildRefused(t *testing.T, s *site) {
 	_, err := s.Receive(s.ctx, other.Record, other.Reader(), nil)
 	known := RequireKind(t, err, host.KindDigest)
 	assert.NotEmpty(t, known.Hint)
+	assert.Equal(t, "1", s.read(t, "releases", "v1", "a"))
+}
+
+func treeIsEnough(t *testing.T, s *site) {
+	right, other := Grow(t, "v1", Tar(t, File("a", "1"))), Make(t, "v1", File("a", "2"))
+	rec := right.Record
+	rec.SHA256 = ""
+	_, err := s.Receive(s.ctx, rec, other.Reader(), nil)
+	RequireKind(t, err, host.KindDigest)
+	s.requireNothingLeft(t)
+	_, err = s.Receive(s.ctx, rec, right.Reader(), nil)
+	require.NoError(t, err)
 	assert.Equal(t, "1", s.read(t, "releases", "v1", "a"))
 }
 
