@@ -97,8 +97,12 @@ func (l *Local) layOut(ctx context.Context, atLeast int) error {
 	return l.endSpare(ctx, an, a, b)
 }
 
-// beginSpare is nil where there is nothing to do.
+// beginSpare is nil where there is nothing to do. What takes long is not done
+// under the lock: a thread that lets all others go first would let those wait
+// who want it.
 func (l *Local) beginSpare(ctx context.Context, atLeast int) (*ancestor, *berth, error) {
+	old := ""
+	defer func() { _ = removeTree(old) }() // or the next Update does
 	unlock, err := l.lock(ctx)
 	if err != nil {
 		return nil, nil, err
@@ -108,11 +112,10 @@ func (l *Local) beginSpare(ctx context.Context, atLeast int) (*ancestor, *berth,
 	if err != nil || an == nil {
 		return nil, nil, err
 	}
-	if err := l.dropSpare(); err != nil { // of another release
-		an.close()
-		return nil, nil, err
+	var b *berth
+	if old, err = l.hideSpare(); err == nil { // of another release
+		b, err = l.newBerth("spare")
 	}
-	b, err := l.newBerth("spare")
 	if err == nil {
 		if err = os.Mkdir(b.tree(), 0o700); err != nil {
 			b.close()
@@ -260,14 +263,21 @@ func (l *Local) relinked(ctx context.Context, an *ancestor, a *assembly) error {
 
 // dropSpare removes the spare tree, if there is one.
 func (l *Local) dropSpare() error {
-	bin, err := l.hide(l.spare(), "spare")
-	if errors.Is(err, fs.ErrNotExist) {
-		return os.Remove(bin)
-	}
+	bin, err := l.hideSpare()
 	if err != nil {
 		return err
 	}
 	return removeTree(bin)
+}
+
+// hideSpare takes the spare tree away, if there is one. What is to be removed is
+// in bin.
+func (l *Local) hideSpare() (bin string, err error) {
+	bin, err = l.hide(l.spare(), "spare")
+	if errors.Is(err, fs.ErrNotExist) {
+		err = nil
+	}
+	return bin, err
 }
 
 // dropSpareOf removes the spare tree if it is of one of these releases, which
