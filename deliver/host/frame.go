@@ -15,11 +15,11 @@ import (
 // and that.
 
 // greeting is the line that each side begins with.
-const greeting = "deliver conversation 2\n"
+const greeting = "deliver conversation 3\n"
 
 // The kinds of frames.
 const (
-	frameMessage = iota // a Request, or a Reply; what a packer made of it
+	frameMessage = iota // a Request, or a Reply; what a deflater made of it
 	frameBody           // part of the body of a request
 	frameEnd            // the last part
 	frameCancel         // whoever asked waits no more
@@ -59,21 +59,21 @@ func (f frame) allowed() (int, error) {
 
 // frameWriter writes frames, each as one piece, for many at once.
 type frameWriter struct {
-	mu     sync.Mutex
-	to     io.Writer
-	packer *packer
-	head   []byte // what is to be sent before the next frame
+	mu       sync.Mutex
+	to       io.Writer
+	deflater deflater
+	head     []byte // what is to be sent before the next frame
 }
 
 func newFrameWriter(to io.Writer) *frameWriter {
-	return &frameWriter{to: to, packer: newPacker(), head: []byte(greeting)}
+	return &frameWriter{to: to, head: []byte(greeting)}
 }
 
 func (w *frameWriter) write(f frame) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if f.kind == frameMessage {
-		f.payload = w.packer.pack(f.payload)
+		f.payload = w.deflater.pack(f.payload)
 	}
 	out := binary.AppendUvarint(w.head, f.id*kindsOfFrames+uint64(f.kind))
 	out = binary.AppendUvarint(out, uint64(len(f.payload)))
@@ -89,11 +89,11 @@ func (w *frameWriter) write(f frame) error {
 type frameReader struct {
 	in       *bufio.Reader
 	longest  int
-	unpacker *unpacking
+	inflater inflater
 }
 
 func newFrameReader(in io.Reader, longest int) *frameReader {
-	return &frameReader{in: bufio.NewReaderSize(in, 64<<10), longest: longest, unpacker: newUnpacking()}
+	return &frameReader{in: bufio.NewReaderSize(in, 64<<10), longest: longest}
 }
 
 // garbled is the error of a side that does not speak as it should.
@@ -135,7 +135,7 @@ func (r *frameReader) next() (frame, error) {
 		return frame{}, cut(err)
 	}
 	if f.kind == frameMessage {
-		f.payload, err = r.unpacker.unpack(f.payload, r.longest)
+		f.payload, err = r.inflater.unpack(f.payload, r.longest)
 	}
 	return f, err
 }

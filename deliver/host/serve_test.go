@@ -80,7 +80,7 @@ func TestServeEndsAConversationThatIsNone(t *testing.T) {
 	}
 	look := string(request(t, "look", t.TempDir(), map[string]any{}))
 	whole := said(func(near host.Side) { near.Message(1, []byte(look)) })
-	const greeting = "deliver conversation 2\n"
+	const greeting = "deliver conversation 3\n"
 	for name, c := range map[string]struct{ input, says string }{
 		"another protocol":         {"GET / HTTP/1.1\r\n\r\n", "GET / HTTP/1.1"},
 		"another deliver":          {"deliver conversation 1\n", "deliver conversation 1"},
@@ -292,8 +292,8 @@ func TestClientNamesWhatTheFarSideDoesWrong(t *testing.T) {
 		"a broken connection":    {failingReader{errors.New("reset by peer")}, host.KindUnreachable, "reset by peer"},
 		"an error of its own":    {failingReader{fmt.Errorf("session: %w", believed)}, host.KindAuth, "taken back"},
 		"a line without end":     {io.LimitReader(endless{}, 20<<20), host.KindProtocol, "xxx"},
-		"a frame of gigabytes":   {strings.NewReader("deliver conversation 2\n\x05\xff\xff\xff\xff\x0f"), host.KindProtocol, "where 8388608 are the most"},
-		"a damaged message":      {strings.NewReader("deliver conversation 2\n\x05\x04\xff\xff\xff\xff"), host.KindProtocol, "damaged"},
+		"a frame of gigabytes":   {strings.NewReader("deliver conversation 3\n\x05\xff\xff\xff\xff\x0f"), host.KindProtocol, "where 8388608 are the most"},
+		"a damaged message":      {strings.NewReader("deliver conversation 3\n\x05\x04\xff\xff\xff\xff"), host.KindProtocol, "damaged"},
 		"an answer of megabytes": {farSays(`{"ok":"` + strings.Repeat("x", 9<<20) + `"}`), host.KindProtocol, "over 8388608 bytes"},
 		"an error that it says":  {farSays(`{"error":{"kind":"space","message":"full","hint":"free some"}}`), host.KindSpace, "full"},
 	} {

@@ -3,8 +3,10 @@ package host
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"io"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -53,7 +55,27 @@ func FuzzFrames(f *testing.F) {
 	})
 }
 
-func TestMessagesOfAConversationAreOneStream(t *testing.T) {
+// Conversations take turns with what compresses their messages.
+func TestMessagesOfAllLengthsAtOnce(t *testing.T) {
+	t.Parallel()
+	var talks sync.WaitGroup
+	for talk := range 8 {
+		talks.Go(func() {
+			var there deflater
+			var here inflater
+			for n := range 200 {
+				message := fmt.Appendf(nil, `{"op":"look","args":{"talk":%d,"n":%d,"text":%q}}`, talk, n, strings.Repeat(fmt.Sprintf("%d,", n*n), n*n/5))
+				got, err := here.unpack(there.pack(bytes.Clone(message)), 1<<20)
+				if !assert.NoError(t, err) || !assert.Equal(t, string(message)+"\n", string(got)) {
+					return
+				}
+			}
+		})
+	}
+	talks.Wait()
+}
+
+func TestAMessageRefersToThoseBeforeIt(t *testing.T) {
 	t.Parallel()
 	var wire bytes.Buffer
 	w, r := newFrameWriter(&wire), newFrameReader(&wire, 1<<20)

@@ -5,55 +5,92 @@ import (
 	"compress/flate"
 	"fmt"
 	"io"
+	"sync"
 )
 
-// The messages of a side are one deflate stream, since each resembles those
-// before it. It is flushed after each; the four bytes of a flush are known and
-// not sent.
+// A message is a deflate stream of its own, to which the usual words and the
+// messages before it are the dictionary, since it resembles them. It ends with a
+// flush, whose four bytes are known and not sent. What compresses is large, and
+// there may be a thousand conversations: it is nobody's for longer than a message.
 
-const flushed = "\x00\x00\xff\xff"
+const (
+	flushed = "\x00\x00\xff\xff"
+	// longestPast is how much of the messages before it a message may refer to.
+	longestPast = 4 << 10
+)
 
-// packer compresses messages one after the other.
-type packer struct {
+// past is the end of what a side has said.
+type past []byte
+
+func (p *past) add(message []byte) {
+	*p = append(*p, message...)
+	if over := len(*p) - longestPast; over > 0 {
+		*p = append((*p)[:0], (*p)[over:]...)
+	}
+}
+
+// deflater compresses the messages of a conversation one after the other.
+type deflater struct{ past past }
+
+// packing is what compresses.
+type packing struct {
 	out   bytes.Buffer
 	flate *flate.Writer
 }
 
-func newPacker() *packer {
-	p := &packer{}
+var packings = sync.Pool{New: func() any {
+	p := &packing{}
 	p.flate, _ = flate.NewWriterDict(&p.out, flate.BestCompression, []byte(usualWords)) // it knows this level
 	return p
+}}
+
+// pack gives the message as it is sent.
+func (d *deflater) pack(message []byte) []byte {
+	message = append(message, '\n')
+	with := packings.Get().(*packing)
+	defer packings.Put(with)
+	with.flate.Reset(&with.out)
+	with.write(d.past)
+	packed := bytes.Clone(bytes.TrimSuffix(with.write(message), []byte(flushed)))
+	d.past.add(message)
+	return packed
 }
 
-// pack is good until the next one.
-func (p *packer) pack(message []byte) []byte {
+// write is good until the next one.
+func (p *packing) write(text []byte) []byte {
 	p.out.Reset()
-	_, _ = p.flate.Write(append(message, '\n')) // a bytes.Buffer takes all
+	_, _ = p.flate.Write(text) // a bytes.Buffer takes all
 	_ = p.flate.Flush()
-	return bytes.TrimSuffix(p.out.Bytes(), []byte(flushed))
+	return p.out.Bytes()
 }
 
-// unpacking reads what a packer made.
+// inflater reads what the deflater of the other side made.
+type inflater struct{ past past }
+
+// unpacking is what decompresses.
 type unpacking struct {
-	in    bytes.Buffer
-	flate io.Reader
+	in    bytes.Reader
+	flate io.ReadCloser
 }
 
-func newUnpacking() *unpacking {
+var unpackings = sync.Pool{New: func() any {
 	u := &unpacking{}
-	u.flate = flate.NewReaderDict(&u.in, []byte(usualWords))
+	u.flate = flate.NewReader(&u.in)
 	return u
-}
+}}
 
 // unpack gives one message back.
-func (u *unpacking) unpack(packed []byte, longest int) ([]byte, error) {
-	u.in.Reset()
-	u.in.Write(packed)
-	u.in.WriteString(flushed)
+func (i *inflater) unpack(packed []byte, longest int) ([]byte, error) {
+	with := unpackings.Get().(*unpacking)
+	defer unpackings.Put(with)
+	with.in.Reset(append(packed, flushed...))
+	if err := with.flate.(flate.Resetter).Reset(&with.in, append([]byte(usualWords), i.past...)); err != nil {
+		return nil, err
+	}
 	var message []byte
 	part := make([]byte, 4<<10)
 	for {
-		n, err := u.flate.Read(part)
+		n, err := with.flate.Read(part)
 		message = append(message, part[:n]...)
 		switch {
 		case err != nil:
@@ -61,6 +98,7 @@ func (u *unpacking) unpack(packed []byte, longest int) ([]byte, error) {
 		case len(message) > longest:
 			return nil, garbled{fmt.Sprintf("a message of over %d bytes", longest)}
 		case bytes.HasSuffix(message, []byte("\n")):
+			i.past.add(message)
 			return message, nil
 		}
 	}
