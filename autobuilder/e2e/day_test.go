@@ -156,15 +156,6 @@ func (d *day) pushes(tag string) {
 	d.release(filepath.Join(d.dir, "project"), filepath.Join(d.dir, "sample.git"), tag)
 }
 
-// newest is the build that was made last; empty: there is none.
-func (d *day) newest() built {
-	d.t.Helper()
-	if all := d.history().Builds; len(all) > 0 {
-		return all[0]
-	}
-	return built{}
-}
-
 // becomes waits until the tag's build is in the state.
 func (d *day) becomes(tag, state string) {
 	d.t.Helper()

@@ -35,8 +35,9 @@ func TestAMajorOfTwoServicesAndItsWayBack(t *testing.T) {
 	l.binaries()
 	l.demo("servers", "balancer", "services", "project", "first")
 	first := l.runs("1.0.0")
+	before := l.newest()
 	l.push("pages", "sample-plain", "v2.0.0")
-	l.ends("succeeded")
+	l.ends(before, "succeeded")
 
 	l.script("load", "start")
 	l.major()
@@ -58,9 +59,10 @@ func TestAMajorOfTwoServicesAndItsWayBack(t *testing.T) {
 	l.went(second, "healthy", l.servers()...)
 
 	l.script("load", "start")
+	before = l.newest()
 	began := time.Now()
 	l.run("git", "-C", filepath.Join(l.dir, "project"), "push", "-q", "--force", "origin", "v1.0.0^{}:master")
-	l.ends("succeeded")
+	l.ends(before, "succeeded")
 	t.Logf("pushed back and live again after %s", time.Since(began).Round(100*time.Millisecond))
 	assert.Contains(t, l.script("load", "stop"), `"failed":0`)
 	assert.Equal(t, first, l.runs("1.0.0"), "the very release that ran before")
