@@ -57,13 +57,12 @@ func (c *Cache) Manifest(tree manifest.Digest) (*manifest.Manifest, bool) {
 	return m, true
 }
 
-// Remember keeps a manifest.
-func (c *Cache) Remember(m *manifest.Manifest) {
+// Remember keeps the manifest of a tree.
+func (c *Cache) Remember(tree manifest.Digest, m *manifest.Manifest) {
 	if c == nil {
 		return
 	}
-	encoded := m.Encode()
-	_ = c.save(c.path(sha256.Sum256(encoded), "manifest"), encoded)
+	_ = c.save(c.path(tree, "manifest"), m.Encode())
 	c.shrink()
 }
 

@@ -54,6 +54,7 @@ func partOf(b []byte) part {
 // Packing is a pack that is being written.
 type Packing struct {
 	cache  *Cache
+	tree   manifest.Digest
 	target *manifest.Manifest
 	file   *os.File
 	index  []byte
@@ -61,20 +62,20 @@ type Packing struct {
 	done   int64 // of its content
 }
 
-// Pack begins the pack of a tree: what is written to its File becomes one by
-// Keep. It is nil where there is no cache, or the tree's pack already.
-func (c *Cache) Pack(target *manifest.Manifest) *Packing {
+// Pack begins the pack of a tree, whose manifest is target: what is written to its
+// File becomes one by Keep. It is nil where there is no cache, or the tree's pack already.
+func (c *Cache) Pack(tree manifest.Digest, target *manifest.Manifest) *Packing {
 	if c == nil {
 		return nil
 	}
-	if _, err := os.Stat(c.path(target.Digest(), "pack")); err == nil {
+	if _, err := os.Stat(c.path(tree, "pack")); err == nil {
 		return nil
 	}
 	file, err := os.CreateTemp(c.dir, ".pack-")
 	if err != nil {
 		return nil
 	}
-	return &Packing{cache: c, target: target, file: file, last: delta.None}
+	return &Packing{cache: c, tree: tree, target: target, file: file, last: delta.None}
 }
 
 // File is where the stream is to be written.
@@ -97,12 +98,11 @@ func (p *Packing) Placed(f delta.Placed) {
 
 // Keep makes the pack one that is found. The file stays open.
 func (p *Packing) Keep() {
-	tree := p.target.Digest()
-	if p.cache.save(p.cache.path(tree, "index"), p.index) != nil {
+	if p.cache.save(p.cache.path(p.tree, "index"), p.index) != nil {
 		p.Drop()
 		return
 	}
-	_ = os.Rename(p.file.Name(), p.cache.path(tree, "pack"))
+	_ = os.Rename(p.file.Name(), p.cache.path(p.tree, "pack"))
 	p.cache.shrink()
 }
 

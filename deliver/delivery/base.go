@@ -22,7 +22,8 @@ type base struct {
 	mu       sync.Mutex
 	asked    bool               // the cache was
 	manifest *manifest.Manifest // nil: nobody knows it
-	bytes    int64              // of the contents that it lacks
+	needs    []delta.Need       // what it lacks
+	bytes    int64              // of these contents
 	packed   sync.Once
 	parcel   *parcel
 	err      error
@@ -80,7 +81,8 @@ func (b *base) learn(fetch func() ([]byte, error)) bool {
 	if b.manifest == nil {
 		return false
 	}
-	for _, need := range delta.Needs(b.manifest, b.build.Manifest) {
+	b.needs = delta.Needs(b.manifest, b.build.Manifest)
+	for _, need := range b.needs {
 		b.bytes += b.build.Manifest.Entries[need.Entry].Size
 	}
 	return true
@@ -94,7 +96,7 @@ func (b *base) fetch(fetch func() ([]byte, error)) {
 	}
 	if m, err := manifest.Decode(encoded); err == nil && m.Digest() == b.tree {
 		b.manifest = m
-		b.build.Cache.Remember(m)
+		b.build.Cache.Remember(b.tree, m)
 	}
 }
 
@@ -139,12 +141,9 @@ func (b *base) total() int64 {
 
 func (b *base) pack() (*parcel, error) {
 	target := b.build.Manifest
-	d := delta.Delta{
-		Difference: manifest.Difference(b.manifest, target), Target: target, Base: b.manifest,
-		Needs: delta.Needs(b.manifest, target), Open: b.build.open,
-	}
-	b.build.Cache.Remember(target)
+	d := delta.Delta{Difference: manifest.Difference(b.manifest, target), Target: target, Base: b.manifest, Needs: b.needs, Open: b.build.open}
 	if b.manifest == nil {
+		d.Needs = delta.Needs(nil, target)
 		return b.packWhole(d)
 	}
 	old := b.build.Cache.Find(b.older(d.Needs))
@@ -158,14 +157,13 @@ func (b *base) pack() (*parcel, error) {
 	}
 	p := newParcel(file)
 	p.fill(d, nil)
-	needs := slices.Clone(d.Needs)
-	p.work.Go(func() { b.build.remember(needs) })
+	p.work.Go(func() { b.build.remember(d.Needs) })
 	return p, nil
 }
 
 // packWhole has the cache keep the stream, which has all contents.
 func (b *base) packWhole(d delta.Delta) (*parcel, error) {
-	packing := b.build.Cache.Pack(b.build.Manifest)
+	packing := b.build.Cache.Pack(b.build.tree(), b.build.Manifest)
 	var file *os.File
 	var err error
 	if packing != nil {
@@ -175,6 +173,7 @@ func (b *base) packWhole(d delta.Delta) (*parcel, error) {
 	}
 	p := newParcel(file)
 	p.fill(d, packing)
+	p.work.Go(func() { b.build.Cache.Remember(b.build.tree(), b.build.Manifest) })
 	return p, nil
 }
 
@@ -189,13 +188,21 @@ func (b *base) older(needs []delta.Need) map[manifest.Digest]bool {
 	return wanted
 }
 
-// remember keeps contents for the next build's sake.
+// tree is the digest of the build's.
+func (b *Build) tree() manifest.Digest {
+	tree, _ := manifest.ParseDigest(b.Record.Tree)
+	return tree
+}
+
+// remember keeps the manifest and contents for the next build's sake.
 func (b *Build) remember(needs []delta.Need) {
-	packing := b.Cache.Pack(b.Manifest)
+	b.Cache.Remember(b.tree(), b.Manifest)
+	packing := b.Cache.Pack(b.tree(), b.Manifest)
 	if packing == nil {
 		return
 	}
 	defer packing.File().Close()
+	needs = slices.Clone(needs)
 	for n := range needs {
 		needs[n].Old = delta.None
 	}

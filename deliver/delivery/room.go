@@ -65,8 +65,9 @@ const perEntry = 256
 
 func roomBeside(base, target *manifest.Manifest) room {
 	needs := room{bytes: uint64(len(target.Entries)) * perEntry}
-	for _, e := range target.Entries {
-		if e.Kind == manifest.Link || linked(base, target, e) {
+	at := target.Matches(base)
+	for n, e := range target.Entries {
+		if e.Kind == manifest.Link || at[n] != manifest.None && linked(base, target, base.Entries[at[n]], e) {
 			continue
 		}
 		needs.inodes++
@@ -75,13 +76,8 @@ func roomBeside(base, target *manifest.Manifest) room {
 	return needs
 }
 
-// linked says whether a file is another name of the one that base has there.
-func linked(base, target *manifest.Manifest, e manifest.Entry) bool {
-	n, ok := base.Find(e.Path)
-	if !ok || e.Kind != manifest.File {
-		return false
-	}
-	was := base.Entries[n]
+// linked says whether e is another name of the file that base has there.
+func linked(base, target *manifest.Manifest, was, e manifest.Entry) bool {
 	sameTime := target.Bears(e) || (was.Time == e.Time && !base.Bears(was))
-	return was.Kind == manifest.File && was.Digest == e.Digest && was.Mode == e.Mode && sameTime
+	return e.Kind == manifest.File && was.Kind == manifest.File && was.Digest == e.Digest && was.Mode == e.Mode && sameTime
 }

@@ -35,7 +35,7 @@ const (
 )
 
 // None stands for no entry.
-const None = -1
+const None = manifest.None
 
 // Need is a content of the target that base does not have.
 type Need struct {
@@ -46,40 +46,64 @@ type Need struct {
 // Needs are the contents that target has and base, which may be nil, has not.
 func Needs(base, target *manifest.Manifest) []Need {
 	var needs []Need
-	have := map[manifest.Digest]bool{}
-	var moved map[string]int
-	if base != nil {
-		for _, e := range base.Entries {
-			have[e.Digest] = have[e.Digest] || e.Kind == manifest.File
+	if base == nil {
+		for _, n := range target.Contents() {
+			needs = append(needs, Need{Entry: n, Old: None})
 		}
-		moved = vanished(base, target)
+		return needs
 	}
-	for _, n := range target.Contents() {
-		if e := target.Entries[n]; !have[e.Digest] {
-			needs = append(needs, Need{Entry: n, Old: older(base, moved, e.Path)})
+	at := target.Matches(base)
+	others := others(base, target, at)
+	lacking := map[manifest.Digest]bool{}
+	for _, n := range others {
+		lacking[target.Entries[n].Digest] = true
+	}
+	for n := range base.Entries {
+		if e := &base.Entries[n]; e.Kind == manifest.File {
+			delete(lacking, e.Digest)
 		}
+	}
+	moved := vanished(base, target)
+	for _, n := range others {
+		e := &target.Entries[n]
+		if lacking[e.Digest] {
+			needs = append(needs, Need{Entry: n, Old: older(base, at[n], moved, e.Path)})
+		}
+		delete(lacking, e.Digest)
 	}
 	return needs
+}
+
+// others are the files of target that have a content, and another one than the
+// file of base with their path: at has the numbers of these.
+func others(base, target *manifest.Manifest, at []int) []int {
+	var found []int
+	for n := range target.Entries {
+		e := &target.Entries[n]
+		if e.Kind == manifest.File && e.Size > 0 && (at[n] == manifest.None || base.Entries[at[n]].Digest != e.Digest) {
+			found = append(found, n)
+		}
+	}
+	return found
 }
 
 // vanished are the files of base whose path target does not have, by their
 // last name.
 func vanished(base, target *manifest.Manifest) map[string]int {
 	found := map[string]int{}
-	for n, e := range base.Entries {
-		if _, stays := target.Find(e.Path); !stays && e.Kind == manifest.File {
+	for n, at := range base.Matches(target) {
+		if e := &base.Entries[n]; at == manifest.None && e.Kind == manifest.File {
 			found[path.Base(e.Path)] = n
 		}
 	}
 	return found
 }
 
-func older(base *manifest.Manifest, moved map[string]int, name string) int {
-	if base == nil {
-		return None
-	}
-	if n, ok := base.Find(name); ok && base.Entries[n].Kind == manifest.File && base.Entries[n].Size > 0 {
-		return n
+// older is the entry of base that is likely to be an older version of the
+// target's file at name, where base has entry at.
+func older(base *manifest.Manifest, at int, moved map[string]int, name string) int {
+	if at != manifest.None && base.Entries[at].Kind == manifest.File && base.Entries[at].Size > 0 {
+		return at
 	}
 	if n, ok := moved[path.Base(name)]; ok && base.Entries[n].Size > 0 {
 		return n

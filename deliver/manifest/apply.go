@@ -5,7 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"path"
+	"strings"
 )
 
 // What a manifest may take of the memory of those who read it.
@@ -31,13 +31,14 @@ func Apply(base *Manifest, difference []byte) (*Manifest, error) {
 	if err == nil && len(r.in) > 0 {
 		err = errors.New("it goes on after its end")
 	}
+	var parents []int
 	if err == nil {
-		err = check(entries)
+		parents, err = check(entries)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read the manifest: %w", err)
 	}
-	m := sealed(entries)
+	m := sealed(entries, parents)
 	if m.Stamped != r.stamped || m.Stamp != r.stamp {
 		return nil, errors.New("read the manifest: its stamp is not that of its files")
 	}
@@ -55,6 +56,7 @@ type reader struct {
 	stamped bool
 	entries []Entry
 	text    int // bytes taken by names
+	names   strings.Builder
 	err     error
 	coder
 }
@@ -65,8 +67,11 @@ func (r *reader) read() ([]Entry, error) {
 	if r.form = r.byte(); r.form != formWhole && r.form != formBrief && r.err == nil {
 		return nil, errors.New("its format is not known; both sides must run the same deliver")
 	}
-	const brief = 32 // bytes of an entry, at the least that is usual
-	r.entries = make([]Entry, 0, min(len(r.base.Entries)+len(r.in)/brief, mostEntries))
+	usual := 64 // bytes of an entry
+	if r.form == formBrief {
+		usual = 32
+	}
+	r.entries = make([]Entry, 0, min(len(r.base.Entries)+len(r.in)/usual, mostEntries))
 	if r.stamped = r.byte() == 1; r.stamped {
 		r.stamp = r.time()
 	}
@@ -92,32 +97,36 @@ func (r *reader) step(code int, n uint64) {
 		r.fail(errors.New("it keeps more than there is"))
 		return
 	}
-	for range n {
-		switch code {
-		case stepKeep, stepTouch:
-			r.keep(code == stepTouch)
-		case stepPut:
+	switch code {
+	case stepKeep, stepTouch:
+		r.keep(int(n), code == stepTouch)
+	case stepPut:
+		for i := uint64(0); i < n && r.err == nil; i++ {
 			r.entries = append(r.entries, r.entry())
 		}
-		if code != stepPut {
-			r.at++
+	}
+	if code != stepPut {
+		r.at += int(n)
+	}
+}
+
+func (r *reader) keep(n int, touch bool) {
+	from := len(r.entries)
+	r.entries = append(r.entries, r.base.Entries[r.at:r.at+n]...)
+	kept := r.entries[from:]
+	for i := range kept {
+		e := &kept[i]
+		switch {
+		case touch:
+			e.Time = r.time()
+		case r.base.Stamped && e.Time == r.base.Stamp:
+			e.Time = r.stamp
 		}
+		r.take(len(e.Path) + len(e.Target))
 		if r.err != nil {
 			return
 		}
 	}
-}
-
-func (r *reader) keep(touch bool) {
-	e := r.base.Entries[r.at]
-	switch {
-	case touch:
-		e.Time = r.time()
-	case r.base.Bears(e):
-		e.Time = r.stamp
-	}
-	r.take(len(e.Path) + len(e.Target))
-	r.entries = append(r.entries, e)
 }
 
 func (r *reader) entry() Entry {
@@ -156,7 +165,21 @@ func (r *reader) suffixed(last string) string {
 		return ""
 	}
 	r.take(int(shared) + len(suffix))
-	return last[:shared] + string(suffix)
+	return r.joined(last[:shared], suffix)
+}
+
+// joined is one string of two parts. Those of many entries lie in one piece of
+// the memory: to get a piece for each takes longer than to read it.
+func (r *reader) joined(a string, b []byte) string {
+	const piece = 32 << 10
+	if n := len(a) + len(b); r.names.Cap()-r.names.Len() < n {
+		r.names = strings.Builder{}
+		r.names.Grow(max(piece, n))
+	}
+	at := r.names.Len()
+	r.names.WriteString(a)
+	r.names.Write(b)
+	return r.names.String()[at:]
 }
 
 func (r *reader) digest() Digest {
@@ -232,64 +255,4 @@ func (r *reader) fail(err error) {
 		r.err = err
 	}
 	r.in = nil
-}
-
-// check holds entries that came from elsewhere against all that a Builder's have.
-func check(entries []Entry) error {
-	if len(entries) == 0 || entries[0].Path != "." || entries[0].Kind != Directory {
-		return errors.New("it does not begin with the tree itself")
-	}
-	shape := Shape{Kinds: make(map[string]Kind, len(entries)), Targets: map[string]string{}}
-	shape.Kinds["."] = Directory
-	for n, e := range entries {
-		if n > 0 && compare(entries[n-1].Path, e.Path) >= 0 {
-			return fmt.Errorf("entry %q is not in order", e.Path)
-		}
-		if err := checkFields(e); err != nil {
-			return err
-		}
-		if err := checkPlace(shape, e); err != nil {
-			return err
-		}
-	}
-	return shape.AdmitSymlinks()
-}
-
-func checkFields(e Entry) error {
-	switch {
-	case e.Mode > 0o777 || e.Size < 0 || e.Time.Nsec < 0 || e.Time.Nsec >= 1e9:
-		return fmt.Errorf("entry %q has fields that cannot be", e.Path)
-	case e.Kind == File && e.Size == 0 && e.Digest != emptyDigest:
-		return fmt.Errorf("entry %q has no content and the digest of one", e.Path)
-	case e.Implied && e.Kind != Directory, e.Kind != File && (e.Size != 0 || e.Digest != Digest{}):
-		return fmt.Errorf("entry %q has fields that %s cannot have", e.Path, e.Kind)
-	}
-	clean, err := CleanPath(e.Path)
-	if err == nil && clean != e.Path {
-		err = fmt.Errorf("entry %q is no clean path", e.Path)
-	}
-	return err
-}
-
-// checkPlace checks that e may stand where it does, and adds it to shape.
-func checkPlace(shape Shape, e Entry) error {
-	parent := path.Dir(e.Path)
-	if shape.Kinds[parent] != Directory {
-		return unsafe(e.Path, "it goes through %s, which is %s", parent, shape.Kinds[parent])
-	}
-	kind, target := e.Kind, e.Target
-	if e.Kind == Link {
-		if kind = shape.Kinds[e.Target]; kind != File && kind != Symlink {
-			return unsafe(e.Path, "it links to %s, which is %s in the release", e.Target, kind)
-		}
-		target = shape.Targets[e.Target]
-	}
-	if kind == Symlink {
-		if err := shape.AdmitSymlink(e.Path, target); err != nil {
-			return err
-		}
-		shape.Targets[e.Path] = target
-	}
-	shape.Kinds[e.Path] = kind
-	return nil
 }

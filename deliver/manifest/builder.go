@@ -131,7 +131,17 @@ func (b *Builder) Manifest() (*Manifest, error) {
 	for n := range entries {
 		b.nodes[entries[n].Path].fill(&entries[n])
 	}
-	return sealed(entries), nil
+	return sealed(entries, parentsOf(entries)), nil
+}
+
+// parentsOf is for entries of which all directories are known to be there.
+func parentsOf(entries []Entry) []int {
+	parents := make([]int, len(entries))
+	above := lineage{entries: entries}
+	for n := range entries {
+		parents[n] = max(above.parent(n), 0)
+	}
+	return parents
 }
 
 // fill makes e of the node: the first time what it is, then another name of that.

@@ -2,6 +2,7 @@ package manifest
 
 import (
 	"encoding/binary"
+	"maps"
 	"slices"
 )
 
@@ -45,6 +46,10 @@ func Difference(base, target *Manifest) []byte {
 func (w *writer) write(form byte) []byte {
 	target := w.target
 	w.form = form
+	if w.base == nil {
+		const usual = 96 // bytes of an entry
+		w.out = make([]byte, 0, usual*len(target.Entries))
+	}
 	w.out = append(w.out, form)
 	w.out = append(w.out, byte(boolToInt(target.Stamped)))
 	if target.Stamped {
@@ -108,7 +113,7 @@ func (w *writer) classify(old []Entry, a, b int) int {
 	case b == len(w.target.Entries):
 		return stepDrop
 	}
-	was, is := old[a], w.target.Entries[b]
+	was, is := &old[a], &w.target.Entries[b]
 	if order := compare(was.Path, is.Path); order != 0 {
 		if order < 0 {
 			return stepDrop
@@ -118,15 +123,14 @@ func (w *writer) classify(old []Entry, a, b int) int {
 	if !sameButTime(was, is) {
 		return stepDrop // and then put
 	}
-	if w.base.Bears(was) == w.target.Bears(is) && (w.target.Bears(is) || was.Time == is.Time) {
+	if bears := w.target.Bears(*is); w.base.Bears(*was) == bears && (bears || was.Time == is.Time) {
 		return stepKeep
 	}
 	return stepTouch
 }
 
-func sameButTime(a, b Entry) bool {
-	a.Time = b.Time
-	return a == b
+func sameButTime(a, b *Entry) bool {
+	return a.Kind == b.Kind && a.Implied == b.Implied && a.Mode == b.Mode && a.Size == b.Size && a.Digest == b.Digest && a.Path == b.Path && a.Target == b.Target
 }
 
 func (w *writer) step(code, n, from int) {
@@ -134,21 +138,22 @@ func (w *writer) step(code, n, from int) {
 	if code != stepTouch && code != stepPut {
 		return
 	}
-	for _, e := range w.target.Entries[from : from+n] {
+	entries := w.target.Entries[from : from+n]
+	for i := range entries {
 		if code == stepTouch {
-			w.time(e.Time)
+			w.time(entries[i].Time)
 		} else {
-			w.entry(e)
+			w.entry(&entries[i])
 		}
 	}
 }
 
-func (w *writer) entry(e Entry) {
+func (w *writer) entry(e *Entry) {
 	flags := byte(e.Kind)
 	if e.Implied {
 		flags |= flagImplied
 	}
-	if w.target.Bears(e) {
+	if w.target.Bears(*e) {
 		flags |= flagStamped
 	}
 	if e.Mode == w.mode[e.Kind] {
@@ -179,11 +184,8 @@ func (w *writer) entry(e Entry) {
 
 // digest writes where in base the same content is, or else itself.
 func (w *writer) digest(d Digest) {
-	if w.byDigest == nil {
-		w.byDigest = map[Digest]int{}
-		if w.base != nil {
-			w.byDigest = w.base.byDigest()
-		}
+	if w.base != nil && w.byDigest == nil {
+		w.byDigest = w.inBase()
 	}
 	if n, ok := w.byDigest[d]; ok {
 		w.uvarint(uint64(n) + 1)
@@ -197,14 +199,21 @@ func (w *writer) digest(d Digest) {
 	}
 }
 
-// byDigest finds the first file with a content.
-func (m *Manifest) byDigest() map[Digest]int {
-	found := make(map[Digest]int, len(m.Entries))
-	for n, e := range slices.Backward(m.Entries) {
-		if e.Kind == File {
+// inBase finds the first file of base with each content of what is put.
+func (w *writer) inBase() map[Digest]int {
+	found := map[Digest]int{}
+	for n, at := range w.target.Matches(w.base) {
+		if e := &w.target.Entries[n]; e.Kind == File && (at == None || !sameButTime(&w.base.Entries[at], e)) {
+			found[e.Digest] = None
+		}
+	}
+	for n := range slices.Backward(w.base.Entries) {
+		e := &w.base.Entries[n]
+		if _, put := found[e.Digest]; put && e.Kind == File {
 			found[e.Digest] = n
 		}
 	}
+	maps.DeleteFunc(found, func(_ Digest, n int) bool { return n == None })
 	return found
 }
 
@@ -222,9 +231,12 @@ func (w *writer) text(s string) {
 }
 
 func commonPrefix(a, b string) int {
-	n := 0
-	for n < len(a) && n < len(b) && a[n] == b[n] {
-		n++
+	a = a[:min(len(a), len(b))]
+	b = b[:len(a)]
+	for n := range len(a) {
+		if a[n] != b[n] {
+			return n
+		}
 	}
-	return n
+	return len(a)
 }

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"slices"
+	"sort"
 	"strings"
 	"time"
 )
@@ -80,40 +81,76 @@ type Manifest struct {
 	// of them that of the commit: it says nothing of a single file.
 	Stamp   Time
 	Stamped bool // there is a Stamp
-	index   map[string]int
+	parents []int
 }
 
-// sealed completes a manifest whose entries are all there.
-func sealed(entries []Entry) *Manifest {
-	m := &Manifest{Entries: entries, index: make(map[string]int, len(entries))}
-	for n, e := range entries {
-		m.index[e.Path] = n
-	}
+// sealed completes a manifest whose entries are all there, each below the one
+// that parents names.
+func sealed(entries []Entry, parents []int) *Manifest {
+	m := &Manifest{Entries: entries, parents: parents}
 	m.Stamp, m.Stamped = commonTime(entries)
 	return m
 }
 
-// commonTime is what more than half of the files bear.
+// commonTime is what more than half of the files bear: of any two that differ,
+// one of each can be left out, and it is still what more than half bear.
 func commonTime(entries []Entry) (Time, bool) {
-	count, files := map[Time]int{}, 0
-	for _, e := range entries {
-		if e.Kind == File {
-			count[e.Time]++
+	var common Time
+	ahead := 0
+	for n := range entries {
+		switch e := &entries[n]; {
+		case e.Kind != File:
+		case e.Time == common:
+			ahead++
+		case ahead == 0:
+			common, ahead = e.Time, 1
+		default:
+			ahead--
+		}
+	}
+	bear, files := 0, 0
+	for n := range entries {
+		if entries[n].Kind == File {
+			bear += boolToInt(entries[n].Time == common)
 			files++
 		}
 	}
-	for t, n := range count {
-		if 2*n > files {
-			return t, true
-		}
+	if 2*bear <= files {
+		return Time{}, false
 	}
-	return Time{}, false
+	return common, true
 }
 
-// Find is the number of the entry of path.
-func (m *Manifest) Find(path string) (int, bool) {
-	n, ok := m.index[path]
-	return n, ok
+// Parent is the number of the directory that entry n lies in; the tree lies in itself.
+func (m *Manifest) Parent(n int) int { return m.parents[n] }
+
+// Find is the number of the entry of path. To look for most of another
+// manifest's paths, Matches takes less.
+func (m *Manifest) Find(path string) (int, bool) { return find(m.Entries, path) }
+
+func find(entries []Entry, path string) (int, bool) {
+	return sort.Find(len(entries), func(n int) int { return compare(path, entries[n].Path) })
+}
+
+// None stands for no entry.
+const None = -1
+
+// Matches gives for each entry of m the number of the one of other that has its
+// path, or None.
+func (m *Manifest) Matches(other *Manifest) []int {
+	found := make([]int, len(m.Entries))
+	at := 0
+	for n := range m.Entries {
+		name := m.Entries[n].Path
+		for at < len(other.Entries) && compare(other.Entries[at].Path, name) < 0 {
+			at++
+		}
+		found[n] = None
+		if at < len(other.Entries) && other.Entries[at].Path == name {
+			found[n] = at
+		}
+	}
+	return found
 }
 
 // Bears says whether an entry has the stamp for its time.
@@ -167,8 +204,8 @@ func isBelow(path, top string) bool {
 func (m *Manifest) Contents() []int {
 	var found []int
 	seen := map[Digest]bool{}
-	for n, e := range m.Entries {
-		if e.Kind == File && e.Size > 0 && !seen[e.Digest] {
+	for n := range m.Entries {
+		if e := &m.Entries[n]; e.Kind == File && e.Size > 0 && !seen[e.Digest] {
 			seen[e.Digest] = true
 			found = append(found, n)
 		}
@@ -182,10 +219,10 @@ func compare(a, b string) int {
 	if a == "." || b == "." {
 		return boolToInt(b == ".") - boolToInt(a == ".")
 	}
-	n := 0
-	for n < len(a) && n < len(b) && a[n] == b[n] {
-		n++
+	if a == b {
+		return 0
 	}
+	n := commonPrefix(a, b)
 	return rank(a, n) - rank(b, n)
 }
 
