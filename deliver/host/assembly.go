@@ -7,6 +7,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"sync"
 
 	"golang.org/x/sys/unix"
 
@@ -30,11 +31,12 @@ type assembly struct {
 	timeless []bool // by entry: below one of these, where times do not count
 	trees    []keptTree
 
-	made   []bool                    // by entry; each is only touched by whoever makes it
-	inodes []inode                   // by entry
-	keys   []manifest.Digest         // of the contents, as they were before they were complete
-	copies map[manifest.Digest][]int // entries with one content
-	moved  []string                  // what has gone to its shared path
+	made   []bool            // by entry; each is only touched by whoever makes it
+	inodes []inode           // by entry
+	modes  []uint32          // by entry: of a directory that was moved in, as the kernel gives it
+	keys   []manifest.Digest // of the contents, as they were before they were complete
+	copies func() copies
+	moved  []string // what has gone to its shared path
 }
 
 func newAssembly(target *manifest.Manifest, dir string) (*assembly, error) {
@@ -46,15 +48,13 @@ func newAssembly(target *manifest.Manifest, dir string) (*assembly, error) {
 		target: target, path: dir, top: top, uid: uint32(unix.Geteuid()), umask: uint32(tarUmask()), plain: 0o777 &^ uint32(processUmask()),
 		outside: make([]bool, len(target.Entries)), spared: make([]bool, len(target.Entries)),
 		timeless: make([]bool, len(target.Entries)),
-		made:     make([]bool, len(target.Entries)), inodes: make([]inode, len(target.Entries)),
-		keys: make([]manifest.Digest, len(target.Entries)), copies: map[manifest.Digest][]int{},
+		made:     make([]bool, len(target.Entries)), inodes: make([]inode, len(target.Entries)), modes: make([]uint32, len(target.Entries)),
+		keys: make([]manifest.Digest, len(target.Entries)),
 	}
-	for n, e := range target.Entries {
-		if e.Kind == manifest.File {
-			a.keys[n] = e.Digest
-			a.copies[e.Digest] = append(a.copies[e.Digest], n)
-		}
+	for n := range target.Entries {
+		a.keys[n] = target.Entries[n].Digest
 	}
+	a.copies = sync.OnceValue(a.unsettled)
 	return a, nil
 }
 
@@ -62,8 +62,8 @@ func (a *assembly) close() { a.top.close() }
 
 // share has the entries that sharing knows lie at a shared path.
 func (a *assembly) share(sharing func(name string) (below, there bool)) {
-	for n, e := range a.target.Entries {
-		below, there := sharing(e.Path)
+	for n := range a.target.Entries {
+		below, there := sharing(a.target.Entries[n].Path)
 		a.outside[n], a.spared[n] = below, below && there
 	}
 }
@@ -85,8 +85,8 @@ func (a *assembly) directories() error {
 // would give way to a link.
 func (a *assembly) wanted() []int {
 	var found []int
-	for n, e := range a.target.Entries {
-		if e.Kind == manifest.File && !a.made[n] && !a.spared[n] {
+	for n := range a.target.Entries {
+		if a.target.Entries[n].Kind == manifest.File && !a.made[n] && !a.spared[n] {
 			found = append(found, n)
 		}
 	}
@@ -139,44 +139,6 @@ func (a *assembly) finish(dir dirFD, fd, n int) error {
 
 func (a *assembly) mode(e manifest.Entry) uint32 { return uint32(e.Mode) &^ a.umask }
 
-// duplicate makes the files whose content another path of the release has, and
-// those without any. Each is a file of its own, as in the archive.
-func (a *assembly) duplicate() error {
-	sources := map[int]int{}
-	for n, e := range a.target.Entries {
-		if e.Kind == manifest.File && a.made[n] {
-			for _, other := range a.copies[a.keys[n]] {
-				sources[other] = n
-			}
-		}
-	}
-	return a.each(a.wanted(), func(dir dirFD, f family) error {
-		for _, n := range f.children {
-			if err := a.duplicateOne(dir, n, sources); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-}
-
-func (a *assembly) duplicateOne(dir dirFD, n int, sources map[int]int) error {
-	if a.target.Entries[n].Size == 0 {
-		_, err := a.write(dir, n, nil)
-		return err
-	}
-	from, ok := sources[n]
-	if !ok {
-		return nil // it is lacking
-	}
-	fd, err := a.top.read(a.target.Entries[from].Path)
-	if err != nil {
-		return err
-	}
-	defer unix.Close(fd)
-	return a.copyFrom(fd, dir, n)
-}
-
 // copyFrom makes the file of entry n of an open one.
 func (a *assembly) copyFrom(from int, dir dirFD, n int) error {
 	e := a.target.Entries[n]
@@ -211,51 +173,6 @@ func (a *assembly) look() error {
 		}
 		return nil
 	})
-}
-
-// lacking are the positions, among the contents of the target, of those that
-// are to be had from elsewhere.
-func (a *assembly) lacking() []Range {
-	var found []Range
-	for at, n := range a.target.Contents() {
-		if !a.lacks(n) {
-			continue
-		}
-		if last := len(found) - 1; last >= 0 && found[last][1] == at {
-			found[last][1]++
-		} else {
-			found = append(found, Range{at, at + 1})
-		}
-	}
-	return found
-}
-
-// lacks says whether nothing was made of entry n's content, and something is to
-// be: a file, or at least its digest.
-func (a *assembly) lacks(n int) bool {
-	wanted := false
-	for _, other := range a.copies[a.keys[n]] {
-		if a.made[other] {
-			return false
-		}
-		wanted = wanted || !a.spared[other]
-	}
-	return wanted || !a.target.Whole(n)
-}
-
-// complete fills in the digests of the files that have the content of another one.
-func (a *assembly) complete() {
-	for _, entries := range a.copies {
-		var d manifest.Digest
-		for _, n := range entries {
-			if a.target.Whole(n) {
-				d = a.target.Entries[n].Digest
-			}
-		}
-		for _, n := range entries {
-			a.target.Complete(n, d)
-		}
-	}
 }
 
 // links makes symlinks and hard links.
@@ -302,11 +219,12 @@ func (a *assembly) hardLink(e manifest.Entry) error {
 // finishDirectories sets times and modes, the deepest first, of what is at and
 // below name. What may be moved afterwards stays open to its owner.
 func (a *assembly) finishDirectories(name string) error {
-	for n, e := range slices.Backward(a.target.Entries) {
+	for n := range slices.Backward(a.target.Entries) {
+		e := &a.target.Entries[n]
 		if a.spared[n] || e.Kind != manifest.Directory || !within(e.Path, name) || slices.ContainsFunc(a.moved, func(top string) bool { return within(e.Path, top) }) {
 			continue
 		}
-		if err := a.finishDirectory(e, a.directoryMode(e, name != "." && e.Path == name)); err != nil {
+		if err := a.finishDirectory(n, a.directoryMode(*e, name != "." && e.Path == name)); err != nil {
 			return err
 		}
 	}
@@ -325,11 +243,15 @@ func (a *assembly) directoryMode(e manifest.Entry, moved bool) uint32 {
 	return mode
 }
 
-func (a *assembly) finishDirectory(e manifest.Entry, mode uint32) error {
+func (a *assembly) finishDirectory(n int, mode uint32) error {
+	e := &a.target.Entries[n]
 	if !e.Implied {
 		if err := unix.UtimesNanoAt(int(a.top), e.Path, timesOf(e.Time), 0); err != nil {
 			return &fs.PathError{Op: "set the time of", Path: e.Path, Err: err}
 		}
+	}
+	if a.modes[n] == unix.S_IFDIR|mode {
+		return nil // as it was moved in
 	}
 	if err := unix.Fchmodat(int(a.top), e.Path, mode, 0); err != nil {
 		return &fs.PathError{Op: "chmod", Path: e.Path, Err: err}

@@ -3,9 +3,9 @@ package host
 import (
 	"errors"
 	"io/fs"
-	"path"
 	"runtime"
 	"strings"
+	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
@@ -112,17 +112,19 @@ type family struct {
 
 // families sorts the entries that are asked for by their directory.
 func families(m *manifest.Manifest, numbers []int) []family {
+	if len(numbers) == 0 {
+		return nil
+	}
 	var found []family
-	at := map[string]int{}
+	at := make([]int, len(m.Entries)) // by directory: the number of its family, from 1
 	for _, n := range numbers {
-		dir := path.Dir(m.Entries[n].Path)
-		where, ok := at[dir]
-		if !ok {
-			where = len(found)
-			at[dir] = where
-			found = append(found, family{dir: dir})
+		dir := m.Parent(n)
+		if at[dir] == 0 {
+			found = append(found, family{dir: m.Entries[dir].Path})
+			at[dir] = len(found)
 		}
-		found[where].children = append(found[where].children, n)
+		f := &found[at[dir]-1]
+		f.children = append(f.children, n)
 	}
 	return found
 }
@@ -130,16 +132,29 @@ func families(m *manifest.Manifest, numbers []int) []family {
 // eachFamily calls do for the directory of every entry that is asked for, some
 // directories at a time.
 func eachFamily(open func(name string) (dirFD, error), m *manifest.Manifest, numbers []int, do func(dir dirFD, f family) error) error {
+	return eachOf(families(m, numbers), func(f family) error {
+		dir, err := open(f.dir)
+		if err != nil {
+			return err
+		}
+		defer dir.close()
+		return do(dir, f)
+	})
+}
+
+// eachOf calls do for all, some at a time. After a failure what is not begun may
+// be left alone.
+func eachOf[T any](all []T, do func(T) error) error {
 	var group errgroup.Group
-	group.SetLimit(max(2, runtime.GOMAXPROCS(0)))
-	for _, f := range families(m, numbers) {
+	var next atomic.Int64
+	for range min(len(all), max(2, runtime.GOMAXPROCS(0))) {
 		group.Go(func() error {
-			dir, err := open(f.dir)
-			if err != nil {
-				return err
+			for n := next.Add(1); int(n) <= len(all); n = next.Add(1) {
+				if err := do(all[n-1]); err != nil {
+					return err
+				}
 			}
-			defer dir.close()
-			return do(dir, f)
+			return nil
 		})
 	}
 	return group.Wait()

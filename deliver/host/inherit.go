@@ -3,6 +3,7 @@ package host
 import (
 	"os"
 	"path"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -20,8 +21,10 @@ type ancestor struct {
 	copied bool // LINK=copy: no file is shared with it
 	clones bool // the file system shares blocks, so that no inode has to be
 
+	to       []int         // by entry: that of the new tree with its path, or None
+	from     []int         // by entry of the new tree: that with its path, or None
 	taken    []atomic.Bool // entries whose inode another path of the new tree has
-	byDigest func() map[manifest.Digest][]int
+	byDigest map[manifest.Digest][]int
 	known    func() map[inode]manifest.Digest // what other releases know of the same files
 	doubtful atomic.Int64                     // bytes of files that show something else than they did
 	mu       sync.Mutex
@@ -52,20 +55,37 @@ func (l *Local) ancestorOf(id string, k *keeping) (*ancestor, error) {
 		return nil, l.wrap("open release "+id, err)
 	}
 	an := &ancestor{keeping: k, id: id, site: at, copied: l.place.Link == LinkCopy, taken: make([]atomic.Bool, len(k.inodes))}
-	an.byDigest, an.known = sync.OnceValue(an.contents), sync.OnceValue(l.known)
+	an.known = sync.OnceValue(l.known)
 	return an, nil
 }
 
 func (an *ancestor) close() { an.site.close() }
 
-func (an *ancestor) contents() map[manifest.Digest][]int {
+// meet finds which paths the new tree has, too.
+func (an *ancestor) meet(target *manifest.Manifest) {
+	if an.to == nil {
+		an.to, an.from = an.manifest.Matches(target), target.Matches(an.manifest)
+	}
+}
+
+// look finds the files with the contents of these entries of the new tree, and gives
+// the entries for which there are any.
+func (an *ancestor) look(target *manifest.Manifest, wanted []int) []int {
 	found := map[manifest.Digest][]int{}
-	for n, e := range an.manifest.Entries {
-		if e.Kind == manifest.File && an.inodes[n].Number != 0 {
-			found[e.Digest] = append(found[e.Digest], n)
+	for _, n := range wanted {
+		found[target.Entries[n].Digest] = nil
+	}
+	for n := range an.manifest.Entries {
+		e := &an.manifest.Entries[n]
+		if e.Kind != manifest.File || an.inodes[n].Number == 0 {
+			continue
+		}
+		if all, is := found[e.Digest]; is {
+			found[e.Digest] = append(all, n)
 		}
 	}
-	return found
+	an.byDigest = found
+	return slices.DeleteFunc(wanted, func(n int) bool { return len(found[target.Entries[n].Digest]) == 0 })
 }
 
 // read gives part of a file, as it is now.
@@ -91,9 +111,14 @@ func (an *ancestor) read(entry int, offset int64, part []byte) error {
 
 // inherit makes all files whose content the ancestor has.
 func (a *assembly) inherit(an *ancestor) error {
+	wanted := an.look(a.target, a.wanted())
+	if len(wanted) == 0 {
+		return nil
+	}
+	an.meet(a.target)
 	an.clones = !an.copied && an.probe(a)
 	an.reserve(a.target)
-	return a.each(a.wanted(), func(dir dirFD, f family) error {
+	return a.each(wanted, func(dir dirFD, f family) error {
 		old := &oldDirs{site: an.site}
 		defer old.close()
 		for _, n := range f.children {
@@ -107,8 +132,8 @@ func (a *assembly) inherit(an *ancestor) error {
 
 // reserve keeps each inode for the path that has it already.
 func (an *ancestor) reserve(target *manifest.Manifest) {
-	for from, e := range an.manifest.Entries {
-		if n, ok := target.Find(e.Path); ok && e.Kind == manifest.File && target.Entries[n].Digest == e.Digest {
+	for from, n := range an.to {
+		if e := &an.manifest.Entries[from]; n != manifest.None && e.Kind == manifest.File && target.Entries[n].Digest == e.Digest {
 			an.taken[from].Store(true)
 		}
 	}
@@ -137,7 +162,7 @@ func (an *ancestor) probe(a *assembly) bool {
 
 func (a *assembly) inheritOne(an *ancestor, old *oldDirs, dir dirFD, n int) error {
 	e := a.target.Entries[n]
-	for _, from := range an.candidates(e) {
+	for _, from := range an.candidates(e, n) {
 		name := an.manifest.Entries[from].Path
 		oldDir, err := old.open(path.Dir(name))
 		if err != nil {
@@ -152,17 +177,18 @@ func (a *assembly) inheritOne(an *ancestor, old *oldDirs, dir dirFD, n int) erro
 	return nil
 }
 
-// candidates are the entries with the content of e, the one at its own path first.
-func (an *ancestor) candidates(e manifest.Entry) []int {
-	if n, ok := an.manifest.Find(e.Path); ok {
-		if was := an.manifest.Entries[n]; was.Kind == manifest.File && was.Digest == e.Digest && an.inodes[n].Number != 0 {
-			return []int{n}
+// candidates are the entries with the content of e, which is entry n of the new tree: the
+// one at its own path, where that has it.
+func (an *ancestor) candidates(e manifest.Entry, n int) []int {
+	if from := an.from[n]; from != manifest.None {
+		if was := &an.manifest.Entries[from]; was.Kind == manifest.File && was.Digest == e.Digest && an.inodes[from].Number != 0 {
+			return an.from[n : n+1]
 		}
 	}
 	if e.Size == 0 {
 		return nil
 	}
-	return an.byDigest()[e.Digest]
+	return an.byDigest[e.Digest]
 }
 
 func (an *ancestor) damage(name string) {

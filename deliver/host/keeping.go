@@ -34,7 +34,8 @@ func inodeOf(st *unix.Stat_t) inode {
 // entry the inode that it became.
 type keeping struct {
 	manifest *manifest.Manifest
-	encoded  []byte // the manifest, where it was encoded already
+	encoded  []byte          // the manifest, where it was encoded already
+	digest   manifest.Digest // of that, where it is known
 	trees    []keptTree
 	inodes   []inode
 }
@@ -45,18 +46,22 @@ type keeping struct {
 
 func (k *keeping) encode() []byte {
 	encoded := k.encodedManifest()
-	out := make([]byte, 0, 8+len(encoded)+len(k.inodes)*inodeSize)
+	const numbers = 64 // the room for the rest, mostly
+	out := make([]byte, sha256.Size, sha256.Size+len(encoded)+len(k.inodes)*inodeSize+numbers)
 	out = binary.LittleEndian.AppendUint64(out, uint64(len(encoded)))
 	out = append(out, encoded...)
 	out = binary.LittleEndian.AppendUint32(out, uint32(len(k.trees)))
-	own := slices.Clone(k.inodes)
+	own := k.inodes
+	if len(k.trees) > 0 {
+		own = slices.Clone(own)
+	}
 	for _, t := range k.trees {
 		out = binary.LittleEndian.AppendUint32(out, uint32(t.entry))
 		out = binary.LittleEndian.AppendUint32(out, uint32(len(t.name)))
 		out = append(out, t.name...)
 		clear(own[t.entry : t.entry+1+len(k.manifest.Below(t.entry))])
 	}
-	return sealed(append(out, encodeInodes(own)...))
+	return seal(appendInodes(out, own))
 }
 
 func (k *keeping) encodedManifest() []byte {
@@ -67,10 +72,18 @@ func (k *keeping) encodedManifest() []byte {
 }
 
 // tree is the digest of the manifest.
-func (k *keeping) tree() manifest.Digest { return sha256.Sum256(k.encodedManifest()) }
+func (k *keeping) tree() manifest.Digest {
+	if k.digest == (manifest.Digest{}) {
+		k.digest = sha256.Sum256(k.encodedManifest())
+	}
+	return k.digest
+}
 
 func encodeInodes(inodes []inode) []byte {
-	out := make([]byte, 0, len(inodes)*inodeSize)
+	return appendInodes(make([]byte, 0, len(inodes)*inodeSize), inodes)
+}
+
+func appendInodes(out []byte, inodes []inode) []byte {
 	for _, i := range inodes {
 		out = binary.LittleEndian.AppendUint64(out, i.Number)
 		out = binary.LittleEndian.AppendUint64(out, uint64(i.Modified))

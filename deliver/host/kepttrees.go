@@ -314,8 +314,14 @@ func (l *Local) writeInodes(name string, inodes []inode) error {
 
 // sealed is content behind its SHA-256.
 func sealed(content []byte) []byte {
-	sum := sha256.Sum256(content)
-	return append(sum[:], content...)
+	return seal(append(make([]byte, sha256.Size, sha256.Size+len(content)), content...))
+}
+
+// seal puts the SHA-256 before what it is of, where there is room for it.
+func seal(file []byte) []byte {
+	sum := sha256.Sum256(file[sha256.Size:])
+	copy(file, sum[:])
+	return file
 }
 
 // unsealed is what sealed was given.

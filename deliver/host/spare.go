@@ -221,7 +221,7 @@ func (l *Local) endSpare(ctx context.Context, an *ancestor, a *assembly, b *bert
 		var is inode
 		if !a.spared[n] {
 			var err error
-			if is, err = a.directoryNow(n); err != nil {
+			if is, err = a.leave(n); err != nil {
 				return err
 			}
 		}
@@ -289,21 +289,30 @@ func (l *Local) dropSpareOf(ids []string) error {
 	return nil
 }
 
-// directoryNow is what the directory of entry n shows. The one that the whole
-// tree is will be renamed: its change time says nothing.
-func (a *assembly) directoryNow(n int) (inode, error) {
-	name := a.target.Entries[n].Path
-	var st unix.Stat_t
-	err := a.top.stat(name, &st)
-	if err == nil && st.Mode&unix.S_IFMT != unix.S_IFDIR {
-		err = unix.ENOTDIR
-	}
+// leave gives the directory of entry n, which is filled, the mode that it has in
+// the release, but that it stays open to its owner, and says what it shows then.
+func (a *assembly) leave(n int) (inode, error) {
+	dir, err := a.top.open(a.target.Entries[n].Path)
 	if err != nil {
-		return inode{}, &fs.PathError{Op: "look at", Path: name, Err: err}
+		return inode{}, err
 	}
-	is := inodeOf(&st)
+	defer dir.close()
+	if n != 0 {
+		err = unix.Fchmod(int(dir), a.directoryMode(a.target.Entries[n], true))
+	}
+	var st unix.Stat_t
+	if err == nil {
+		err = unix.Fstat(int(dir), &st)
+	}
+	return directoryOf(&st, n), err
+}
+
+// directoryOf is what the directory of entry n shows. The one that a whole tree is
+// will be renamed: its change time says nothing.
+func directoryOf(st *unix.Stat_t, n int) inode {
+	is := inodeOf(st)
 	if n == 0 {
 		is.Changed = 0
 	}
-	return is, nil
+	return is
 }

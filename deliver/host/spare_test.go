@@ -79,6 +79,34 @@ func TestASpareTreeHelpsWhateverANewReleaseIsMadeOf(t *testing.T) {
 	}
 }
 
+func TestDirectoriesOfASpareTreeGetTheModesOfTheNewRelease(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ was, is int64 }{
+		{0o755, 0o755}, {0o755, 0o700}, {0o700, 0o755}, {0o755, 0o555}, {0o555, 0o555}, {0o555, 0o755}, {0o755, 0},
+	} {
+		t.Run(fmt.Sprintf("%#o becomes %#o", c.was, c.is), func(t *testing.T) {
+			t.Parallel()
+			root := memoryDir(t)
+			must(t, !canClone(t, root), "a file system that shares no blocks")
+			local := newLocal(t, root)
+			grown := func(id string, when, dir int64) (hosttest.Tree, []byte) {
+				items := stamped(when, withMode(hosttest.Dir("e"), dir), hosttest.File("e/same", "x"), withMode(hosttest.Dir("e/f"), dir), hosttest.File("e/f/new", id))
+				plain := hosttest.Tar(t, items...)
+				return hosttest.Grow(t, id, plain), plain
+			}
+			first, _ := grown("v1", 1000, c.was)
+			update(t, local, nil, first)
+			live(t, local, "v1")
+			require.NoError(t, local.LayOut(t.Context()))
+			directory := inodeAt(t, root, ".deliver/spare/tree/e")
+			second, plain := grown("v2", 2000, c.is)
+			update(t, local, &first, second)
+			requireEqualsTar(t, root, "v2", plain, true)
+			assert.Equal(t, directory, inodeAt(t, root, "releases/v2/e"))
+		})
+	}
+}
+
 func ptr[T any](v T) *T { return &v }
 
 func TestASpareTreeThatIsNotAsItWasLeft(t *testing.T) {
@@ -242,4 +270,9 @@ func TestTheSpareTreeIsLaidOutWhenADeliveryIsOver(t *testing.T) {
 			assert.Empty(t, left)
 		})
 	}
+}
+
+func withMode(i hosttest.Item, mode int64) hosttest.Item {
+	i.Mode = mode
+	return i
 }

@@ -55,8 +55,8 @@ type update struct {
 	want     manifest.Digest // of the whole tree
 	ancestor *ancestor       // nil: there is none
 	berth    *berth
-	left     *remains  // of an earlier try; nil: there are none
-	ahead    *ancestor // of which the berth has the spare tree; nil: it has none
+	left     *remains   // of an earlier try; nil: there are none
+	ahead    *headStart // what the berth has already; nil: nothing
 	assembly *assembly
 }
 
@@ -93,7 +93,7 @@ func (u *update) close() {
 	if u.assembly != nil {
 		u.assembly.close()
 	}
-	if u.ahead != nil && u.ahead != u.ancestor {
+	if u.ahead != nil && u.ahead.ancestor != u.ancestor {
 		u.ahead.close()
 	}
 	if u.ancestor != nil {
@@ -150,7 +150,7 @@ func (u *update) begin(target *manifest.Manifest) error {
 			return err
 		}
 	}
-	if err := u.checkRoom(); err != nil || u.toCome() < worthKeeping {
+	if err := u.checkRoom(); err != nil || !u.worthKeeping() {
 		return err
 	}
 	return u.keepForLater()
@@ -165,9 +165,12 @@ func (u *update) resume() error {
 	return u.assembly.adopt(u.left)
 }
 
-// worthKeeping is how many bytes are to come for which a later try goes on from
-// where this one ends.
-const worthKeeping = 64 << 10
+// worthKeeping says whether so much is to come that a later try goes on from
+// where this one ends: more than is written for its sake.
+func (u *update) worthKeeping() bool {
+	const least, perEntry = 64 << 10, 64
+	return u.toCome() >= uint64(max(least, perEntry*len(u.assembly.target.Entries)))
+}
 
 // toCome is how many bytes the files have that are still to be made.
 func (u *update) toCome() (bytes uint64) {
