@@ -33,7 +33,10 @@ func environmentNote(name string, c *Config) string {
 		return fmt.Sprintf("environment %s: %s does nothing any more: %s", name, name, hostsNow)
 	}
 	plain, ours := strings.CutPrefix(name, "DELIVER_")
-	if near := Suggest(plain, settable()); ours && near != "" && !known(name) && !known(plain) {
+	if !ours || known(name) || known(plain) {
+		return ""
+	}
+	if near := Suggest(plain, settable()); near != "" {
 		return fmt.Sprintf("environment %s: deliver knows no %s%s", name, plain, near)
 	}
 	return ""

@@ -20,6 +20,9 @@ func nearest(word string, candidates []string) string {
 		return ""
 	}
 	for _, c := range candidates {
+		if max(len(word)-len(c), len(c)-len(word)) >= fewest {
+			continue // so many slips at the least
+		}
 		if n := slips(word, c); n > 0 && n < fewest {
 			best, fewest = c, n
 		}
