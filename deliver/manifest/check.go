@@ -45,9 +45,10 @@ func (l *lineage) parent(n int) int {
 	if n == 0 {
 		parent = 0
 	}
-	dir := dirOf(e.Path)
+	slash := strings.LastIndexByte(e.Path, '/')
 	for ; n > 0 && len(l.dirs) > 0; l.dirs = l.dirs[:len(l.dirs)-1] {
-		if last := l.dirs[len(l.dirs)-1]; l.entries[last].Path == dir {
+		last := l.dirs[len(l.dirs)-1]
+		if (last == 0 && slash < 0) || (last > 0 && slash >= 0 && l.entries[last].Path == e.Path[:slash]) {
 			parent = last
 			break
 		}

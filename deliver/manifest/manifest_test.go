@@ -280,6 +280,53 @@ func TestADifferenceForAnotherBaseIsRefused(t *testing.T) {
 	}
 }
 
+// Entries that no archive makes, as those that want to be more than one thing.
+func TestEntriesThatCannotBeAreRefused(t *testing.T) {
+	t.Parallel()
+	type entry = manifest.Entry
+	top, dir := entry{Path: ".", Kind: manifest.Directory}, func(name string) entry { return entry{Path: name, Kind: manifest.Directory} }
+	link := func(name, target string) entry { return entry{Path: name, Kind: manifest.Symlink, Target: target} }
+	full := func(name string) entry {
+		return entry{Path: name, Kind: manifest.File, Size: 1, Digest: manifest.Digest{1}}
+	}
+	for name, c := range map[string]struct {
+		entries []entry
+		says    string
+	}{
+		"no tree":               {[]entry{dir("a")}, "does not begin with the tree"},
+		"the tree twice":        {[]entry{top, dir(".")}, "no clean path"},
+		"a dot before":          {[]entry{top, link("./a", "b")}, "no clean path"},
+		"a dot between":         {[]entry{top, dir("a"), full("a/./b")}, "no clean path"},
+		"a dot after":           {[]entry{top, dir("a"), dir("a/.")}, "no clean path"},
+		"a slash after":         {[]entry{top, dir("a"), dir("a/")}, "no clean path"},
+		"two slashes":           {[]entry{top, dir("a"), full("a//b")}, "no clean path"},
+		"absolute":              {[]entry{top, full("/a")}, "absolute"},
+		"above":                 {[]entry{top, full("../a")}, "has .."},
+		"out and in":            {[]entry{top, dir("a"), full("a/../b")}, "has .."},
+		"dots":                  {[]entry{top, dir("a"), dir("a/..")}, "has .."},
+		"no name":               {[]entry{top, full("")}, "no name"},
+		"a zero byte":           {[]entry{top, full("a\x00b")}, "zero byte"},
+		"twice":                 {[]entry{top, full("a"), full("a")}, "not in order"},
+		"a file and a tree":     {[]entry{top, full("a"), dir("a"), full("a/b")}, "not in order"},
+		"not in order":          {[]entry{top, full("b"), full("a")}, "not in order"},
+		"back into a directory": {[]entry{top, dir("a"), full("a/x"), full("b"), full("a/y")}, "not in order"},
+		"not after its tree":    {[]entry{top, dir("a"), dir("a/b"), full("a/b/c"), full("a/a")}, "not in order"},
+		"below a file":          {[]entry{top, full("a"), full("a/b")}, "goes through a, which is a file"},
+		"below a symlink":       {[]entry{top, link("a", "b"), full("a/c")}, "goes through a, which is a symlink"},
+		"below nothing":         {[]entry{top, full("a/b")}, "goes through a, which is"},
+		"a symlink out":         {[]entry{top, link("a", "../b")}, "outside the release"},
+		"two symlinks out":      {[]entry{top, dir("a"), link("a/up", ".."), link("b", "a/up/..")}, "outside the release"},
+		"a link to what is not": {[]entry{top, {Path: "a", Kind: manifest.Link, Target: "b"}, full("b")}, "it links to b, which is"},
+		"a link to a directory": {[]entry{top, dir("a"), {Path: "b", Kind: manifest.Link, Target: "a"}}, "it links to a, which is a directory"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, err := manifest.Decode((&manifest.Manifest{Entries: c.entries}).Encode())
+			assert.ErrorContains(t, err, c.says)
+		})
+	}
+}
+
 func FuzzApply(f *testing.F) {
 	for seed := range uint64(4) {
 		r := rand.New(rand.NewPCG(seed, 6))
