@@ -93,7 +93,7 @@ type frameReader struct {
 }
 
 func newFrameReader(in io.Reader, longest int) *frameReader {
-	return &frameReader{in: bufio.NewReaderSize(in, 64<<10), longest: longest}
+	return &frameReader{in: bufio.NewReaderSize(in, 16<<10), longest: longest}
 }
 
 // garbled is the error of a side that does not speak as it should.

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -45,14 +44,8 @@ func (k *hostKeys) files() []string {
 
 // load reads the files that are there.
 func (k *hostKeys) load() error {
-	var there []string
-	for _, file := range k.files() {
-		if _, err := os.Stat(file); !errors.Is(err, os.ErrNotExist) {
-			there = append(there, file)
-		}
-	}
 	var err error
-	if k.db, err = knownhosts.NewDB(there...); err != nil {
+	if k.db, err = knownBefore.read(k.files()); err != nil {
 		return &host.Error{
 			Kind:    host.KindHostKey,
 			Message: fmt.Sprintf("%s: read known_hosts: %v", k.name, err),

@@ -336,6 +336,24 @@ func TestACertificateThatDoesNotHoldIsRefused(t *testing.T) {
 	}
 }
 
+// Many connections share what was read of the files, until these change.
+func TestAChangeOfKnownHostsIsSeen(t *testing.T) {
+	t.Parallel()
+	c := newClient(t)
+	c.serve(t, "h1")
+	known := read(t, c.known)
+	c.dial(t, "h1")
+	write(t, c.known, "# "+known[2:])
+	c.refused(t, "h1", host.KindHostKey)
+	write(t, c.known, known)
+	c.dial(t, "h1")
+	require.NoError(t, os.Remove(c.known))
+	c.refused(t, "h1", host.KindHostKey)
+	write(t, c.known+".new", known)
+	require.NoError(t, os.Rename(c.known+".new", c.known))
+	c.dial(t, "h1")
+}
+
 func TestAKnownHostsFileThatCannotBeReadIsNamedWithItsLine(t *testing.T) {
 	t.Parallel()
 	c := newClient(t)
