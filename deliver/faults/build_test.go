@@ -2,7 +2,6 @@ package faults_test
 
 import (
 	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"io/fs"
 	"math/rand/v2"
@@ -79,8 +78,7 @@ func (s *site) requireRecord(t *testing.T, m *machinetest.Machine, id string) {
 	require.NoError(t, json.Unmarshal(text, &rec), m.Name)
 	tar, err := os.ReadFile(filepath.Join(s.Home, id+".tar"))
 	require.NoError(t, err)
-	sum := sha256.Sum256(tar)
-	require.Equal(t, hex.EncodeToString(sum[:]), rec.SHA256, m.Name)
+	require.Equal(t, hosttest.Grow(t, id, tar).Record.Tree, rec.Tree, m.Name)
 }
 
 func requireItem(t *testing.T, path string, item hosttest.Item) {

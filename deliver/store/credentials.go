@@ -98,7 +98,14 @@ func fromRole(ctx context.Context, env environ) (*credentials.Credentials, error
 	creds := credentials.New(&credentials.IAM{Client: client, Endpoint: env("AWS_EC2_METADATA_SERVICE_ENDPOINT")})
 	ctx, cancel := context.WithTimeout(ctx, 2*roleTimeout)
 	defer cancel()
-	if _, err := creds.GetWithContext(&credentials.CredContext{Client: client, Context: ctx}); err != nil {
+	with := &credentials.CredContext{Client: client, Context: ctx}
+	_, err := creds.GetWithContext(with)
+	if err != nil && strings.Contains(err.Error(), "401") {
+		// The library waits a second for a token, and asks without one then. A busy
+		// machine may take longer once.
+		_, err = creds.GetWithContext(with)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errAbsent, err)
 	}
 	return creds, nil

@@ -1,10 +1,13 @@
 package store_test
 
 import (
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -118,6 +121,35 @@ func TestTheInstancesRoleIsAskedLast(t *testing.T) {
 	assert.True(t, store.IsKind(err, store.KindDenied), err)
 	require.ErrorContains(t, err, "the instance's role")
 	assert.NoError(t, byRole(bad, home(t, map[string]string{".s3cfg": server.S3cfg()})))
+}
+
+func TestARoleWhoseTokenComesLateIsAskedForAgain(t *testing.T) {
+	t.Parallel()
+	server := storetest.Start(t)
+	server.Bucket(t, bucket)
+	var tokens atomic.Int64
+	role := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case r.Method == http.MethodPut && tokens.Add(1) == 1:
+			<-r.Context().Done()
+		case r.Method == http.MethodPut:
+			fmt.Fprint(w, "token")
+		case r.Header.Get("X-Aws-Ec2-Metadata-Token") != "token":
+			w.WriteHeader(http.StatusUnauthorized)
+		case strings.HasSuffix(r.URL.Path, "/builder"):
+			fmt.Fprintf(w, `{"Code":"Success","AccessKeyId":%q,"SecretAccessKey":%q,"Expiration":"2099-01-01T00:00:00Z"}`, storetest.Key, storetest.Secret)
+		default:
+			fmt.Fprint(w, "builder")
+		}
+	}))
+	t.Cleanup(role.Close)
+	st, err := store.Open(t.Context(), "s3://builds/dashboard", store.Options{
+		Endpoint: server.Endpoint, Getenv: getenv("HOME="+t.TempDir(), "AWS_EC2_METADATA_SERVICE_ENDPOINT="+role.URL),
+	})
+	require.NoError(t, err)
+	_, err = st.List(t.Context())
+	require.NoError(t, err)
+	assert.Equal(t, int64(2), tokens.Load())
 }
 
 func TestNoCredentialsNamesWhereItLooked(t *testing.T) {
