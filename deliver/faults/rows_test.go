@@ -50,7 +50,7 @@ func poweredOff() []row {
 		mend:   func(t *testing.T, _ *site, m *machinetest.Machine) { m.Boot(t) },
 	}.at(
 		row{"off before the run", setAside, 1, "[h2] set aside: connect: h2: connect (10.77.0.3:22): no answer within 3s", nil, before},
-		row{"off in preflight", setAside, 1, "[h2] set aside: look: ", nil, looking},
+		row{"off in preflight", setAside, 1, "[h2] set aside: ", nil, looking},
 		row{"off while it receives", setAside, 1, "[h2] set aside: receive: ", nil, receiving},
 		row{"off before its switch", "all others are put back", 5, "[h2] rolled back: switch: ", nil, preSwitch},
 		row{"off between switch and restart", leftAlone, 1, "[h2] ROLLBACK FAILED: switch: h2: connect (10.77.0.3:22): no answer within 3s", nil, postSwitch},
