@@ -147,15 +147,16 @@ func eachFamily(open func(name string) (dirFD, error), m *manifest.Manifest, num
 func eachOf[T any](all []T, do func(T) error) error {
 	var group errgroup.Group
 	var next atomic.Int64
-	for range min(len(all), max(2, runtime.GOMAXPROCS(0))) {
-		group.Go(func() error {
-			for n := next.Add(1); int(n) <= len(all); n = next.Add(1) {
-				if err := do(all[n-1]); err != nil {
-					return err
-				}
+	takeTurns := func() error {
+		for n := next.Add(1); int(n) <= len(all); n = next.Add(1) {
+			if err := do(all[n-1]); err != nil {
+				return err
 			}
-			return nil
-		})
+		}
+		return nil
+	}
+	for range min(len(all), max(2, runtime.GOMAXPROCS(0))) {
+		group.Go(takeTurns)
 	}
 	return group.Wait()
 }

@@ -367,17 +367,22 @@ func requireSameTree(t *testing.T, root string, tree hosttest.Tree) {
 	}
 }
 
+// noise does not get smaller on its way.
+func noise(r *rand.Rand, size int) string {
+	made := make([]byte, size)
+	for i := range made {
+		made[i] = byte(r.Uint32())
+	}
+	return string(made)
+}
+
 func TestAKilledTransferGoesOnFromWhatCame(t *testing.T) {
 	t.Parallel()
 	root := memoryDir(t)
 	r := rand.New(rand.NewPCG(8, 8))
 	var items []hosttest.Item
 	for n := range 60 {
-		noise := make([]byte, 300_000)
-		for i := range noise {
-			noise[i] = byte(r.Uint32())
-		}
-		items = append(items, hosttest.File(fmt.Sprintf("d%d/noise%d", n%3, n), string(noise)))
+		items = append(items, hosttest.File(fmt.Sprintf("d%d/noise%d", n%3, n), noise(r, 300_000)))
 	}
 	plain := hosttest.Tar(t, items...)
 	tree := hosttest.Grow(t, "v1", plain)
@@ -409,11 +414,7 @@ func TestATransferThatIsCutAgainNearItsEndLosesNothing(t *testing.T) {
 	r := rand.New(rand.NewPCG(9, 9))
 	var items []hosttest.Item
 	for n := range 40 {
-		noise := make([]byte, 10_000)
-		for i := range noise {
-			noise[i] = byte(r.Uint32())
-		}
-		items = append(items, hosttest.File(fmt.Sprintf("noise%02d", n), string(noise)))
+		items = append(items, hosttest.File(fmt.Sprintf("noise%02d", n), noise(r, 10_000)))
 	}
 	tree := hosttest.Grow(t, "v1", hosttest.Tar(t, items...))
 	local, last := newLocal(t, root), len(items)-1

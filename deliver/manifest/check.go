@@ -3,6 +3,7 @@ package manifest
 import (
 	"errors"
 	"fmt"
+	"path"
 	"strings"
 )
 
@@ -57,14 +58,6 @@ func (l *lineage) parent(n int) int {
 		l.dirs = append(l.dirs, n)
 	}
 	return parent
-}
-
-// dirOf is path.Dir of a clean path.
-func dirOf(name string) string {
-	if at := strings.LastIndexByte(name, '/'); at >= 0 {
-		return name[:at]
-	}
-	return "."
 }
 
 func checkFields(e *Entry) error {
@@ -124,7 +117,7 @@ func (c *checking) misplaced(n int) error {
 	if compare(c.entries[n-1].Path, name) >= 0 {
 		return fmt.Errorf("entry %q is not in order", name)
 	}
-	parent := dirOf(name)
+	parent := path.Dir(name)
 	return unsafe(name, "it goes through %s, which is %s", parent, c.kind(n, parent))
 }
 

@@ -1,6 +1,7 @@
 package remote
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -49,7 +50,7 @@ func present(files []string) (there []string, state string) {
 	for _, file := range files {
 		var st unix.Stat_t
 		err := unix.Stat(file, &st)
-		if err == unix.ENOENT { //nolint:errorlint // it is none that wraps another
+		if errors.Is(err, unix.ENOENT) {
 			continue
 		}
 		there = append(there, file)
